@@ -1,0 +1,100 @@
+"""A TCP server on Linux epoll(7) that calls your handlers.
+
+    from epollserver import CONNECT, DISCONNECT, RECEIVE, EpollServer
+
+    server = EpollServer(("127.0.0.1", 7000), max_conns=10_000)
+
+    @server.handler(on_event=RECEIVE)
+    def echo(conn):
+        conn.write(conn.recv(65536))
+
+    server.start()
+
+One thread, no coroutines, no dependencies: the loop finds out which sockets are ready and calls
+your functions one after the other.  A function that takes long holds the others.
+
+Events
+======
+There is one handler for each event; a second registration replaces the first.
+
+``CONNECT``     ``handler(conn)``. Somebody has connected. Return ``False`` to refuse.
+``RECEIVE``     ``handler(conn)``. There is something to read. What is left unread, it is called
+                for again.
+``RESPONSE``    ``handler(conn)``. What a ``write`` had to keep is out. Not called for a write that
+                was finished at once.
+``DISCONNECT``  ``handler(conn, reason)``. Exactly once for every connection that was not refused,
+                with the `Reason`, after the socket was closed.
+
+Connections
+===========
+A `Connection` *is* a `socket.socket`, with ``conn.data`` for your own state.
+
+``conn.recv(n)``       never blocks when ``RECEIVE`` was called; ``b""`` is the end: then what was
+                       written is still sent, and the connection ends by itself. A peer that closes
+                       its half only (``nc -N``) still gets its answer.
+``conn.write(data)``   sends at once what the socket takes and keeps the rest. It never blocks and
+                       never raises for what the peer does. While more than `high_water` bytes wait,
+                       the connection is not read: a peer that never reads cannot fill the memory
+                       by asking.
+``conn.sendfile(file)``  takes its place behind what was written; the connection closes the file.
+``conn.pause()``, ``conn.resume()``  stop reading, and go on.
+``conn.finish()``      closes when everything is out. ``conn.close()`` closes now.
+
+A handler that raises costs its own connection: the traceback goes to the logger
+``epollserver``, the others never notice.
+
+Limits
+======
+``max_conns`` connections are served at a time.  More are not refused: accepting pauses, they wait
+in the kernel's queue, and are served when others close.  The same happens when the process is out
+of descriptors.
+
+The loop's own tools
+====================
+``server.loop`` is there for handlers: ``call_later(seconds, f)`` returns a `Timer` to ``cancel()``;
+``call_soon_threadsafe(f)`` is the way in for other threads; ``watch(fd, events, callback)`` for
+descriptors of your own; ``on_signal(signum, f)``; ``now``, a monotonic clock read once a turn.
+A `Loop` can be used without a server.  There is no periodic wake-up: an idle server makes no
+system calls.
+
+Threads and processes
+=====================
+``server.start(threaded=True)`` serves in a thread of its own; ``stop()`` can be called from
+anywhere.  Everything else belongs to the thread that serves.  After a fork the child has to make
+its own server: an epoll instance is shared, not copied.
+"""
+
+from .connection import Connection, Reason, SendableFile
+from .listeners import Address
+from .loop import READ, WRITE, Loop, Timer
+from .server import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+    RESPONSE,
+    DisconnectHandler,
+    EpollServer,
+    Event,
+    Handler,
+)
+
+__all__ = [
+    "CONNECT",
+    "DISCONNECT",
+    "READ",
+    "RECEIVE",
+    "RESPONSE",
+    "WRITE",
+    "Address",
+    "Connection",
+    "DisconnectHandler",
+    "EpollServer",
+    "Event",
+    "Handler",
+    "Loop",
+    "Reason",
+    "SendableFile",
+    "Timer",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,351 @@
+"""One connection: a socket that keeps what did not fit.
+
+    OPEN ──── recv() met the end, finish() ────▶ ENDING ──── everything is out ────▶ CLOSED
+      └────────────── close(), the peer is gone, its handler raised ─────────────────▶ CLOSED
+
+OPEN: read and written.  ENDING: read no more; what was written still goes out.  CLOSED: the
+descriptor is gone; ``DISCONNECT`` fires at the end of this turn of the loop.
+
+What epoll(7) is asked for follows from the state and from two more facts: whether somebody holds
+reading (the owner by `pause`, or the write buffer past its high-water mark), and whether
+output waits.
+"""
+
+import enum
+import os
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .loop import READ, WRITE
+
+if TYPE_CHECKING:
+    from .server import EpollServer
+
+# One turn of the loop sends at most about this much of what waits: somebody who fetches a large
+# file as fast as we can send does not hold up the others.
+_TURN_BYTES = 1 << 20
+
+
+class Reason(enum.Enum):
+    """Why a connection ended; the second argument of a ``DISCONNECT`` handler."""
+
+    PEER_CLOSED = "peer closed"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    SERVER_STOP = "server stop"
+    OWN_CLOSE = "own close"
+
+
+class _State(enum.Enum):
+    OPEN = "open"
+    ENDING = "ending"
+    CLOSED = "closed"
+
+
+OPEN, ENDING, CLOSED = _State.OPEN, _State.ENDING, _State.CLOSED
+
+
+class SendableFile(Protocol):
+    """What `Connection.sendfile` takes: an open binary file with a descriptor."""
+
+    def fileno(self) -> int:
+        """Return the descriptor, for sendfile(2)."""
+        ...
+
+    def close(self) -> None:
+        """Close the file; called once it is sent, or when it never will be."""
+        ...
+
+
+class _FilePart:
+    """A part of a file that waits in the write buffer."""
+
+    __slots__ = ("count", "file", "offset")
+
+    def __init__(self, file: SendableFile, offset: int, count: int) -> None:
+        self.file = file
+        self.offset = offset
+        self.count = count
+
+
+class Connection(socket.socket):
+    """A connected, non-blocking socket of an `EpollServer`, with a write buffer.
+
+    Everything of `socket.socket` is there.  Read with `recv` or `recv_into`: these two notice
+    the end.  `data` is the owner's: the server never looks at it (``None`` at first).
+    """
+
+    __slots__ = (
+        "_held",
+        "_interest",
+        "_out",
+        "_paused",
+        "_queued",
+        "_reason",
+        "_server",
+        "_state",
+        "data",
+    )
+
+    def __init__(self, server: "EpollServer", sock: socket.socket) -> None:
+        """Take over the descriptor of `sock`, which is empty afterwards."""
+        family, kind, proto = sock.family, sock.type, sock.proto
+        super().__init__(family, kind, proto, fileno=sock.detach())
+        self.setblocking(False)
+        self.data: Any = None
+        self._server = server
+        self._state = OPEN
+        self._reason = Reason.OWN_CLOSE
+        self._paused = False
+        self._held = False
+        self._out: deque[bytes | memoryview | _FilePart] | None = None
+        self._queued = 0
+        self._interest = READ
+
+    # Reading
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Up to `bufsize` bytes of what has arrived; ``b""`` when the peer sends no more.
+
+        After ``b""``, ``RECEIVE`` is not called again; what was written is still sent, then the
+        connection ends.  Raises `BlockingIOError` if nothing has arrived, and `OSError` if the
+        connection is broken (it is closed then, and the handler need not catch that).
+        """
+        try:
+            data = socket.socket.recv(self, bufsize, flags)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self._lost(error)
+            raise
+        if not data and bufsize:
+            self._end_of_file()
+        return data
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """As `recv`, into a writable `buffer`; returns how many bytes."""
+        try:
+            count = socket.socket.recv_into(self, buffer, nbytes, flags)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self._lost(error)
+            raise
+        if not count and memoryview(buffer).nbytes:
+            self._end_of_file()
+        return count
+
+    def pause(self) -> None:
+        """Stop reading until `resume`: ``RECEIVE`` is not called, the peer is slowed by TCP.
+
+        The end of a peer that closes is not seen meanwhile, a reset is.
+        """
+        self._paused = True
+        self._rewatch()
+
+    def resume(self) -> None:
+        """Read on after `pause`."""
+        self._paused = False
+        self._rewatch()
+
+    # Writing
+
+    @property
+    def queued(self) -> int:
+        """How many bytes of what was written wait to be sent."""
+        return self._queued
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data`: at once what the socket takes, the rest as the peer reads.
+
+        Never blocks and never raises for what the peer does.  While more than the server's
+        `high_water` bytes wait, the connection is not read.  ``RESPONSE`` fires when what had to
+        wait is out.  Ignored after `finish` and `close`.
+        """
+        if self._out:
+            self._keep(data)
+            return
+        try:
+            sent = socket.socket.send(self, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:  # closed by us (EBADF): then there is nothing left to lose
+            self._lost(error)
+            return
+        if sent != len(data):
+            self._keep(memoryview(data)[sent:])
+
+    def sendfile(self, file: SendableFile, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]
+        """Send `count` bytes of `file` from `offset`, after what was written before.
+
+        `count` is to the end of the file if it is ``None``.  The connection owns the file from
+        here on and closes it.  Returns how many bytes will be sent.  A file that turns out to be
+        shorter costs the connection: the peer was promised more.
+        """
+        if count is None:
+            count = max(0, os.fstat(file.fileno()).st_size - offset)
+        if self._finished() or not count:
+            file.close()
+            return 0
+        waiting = bool(self._out)
+        self._append(_FilePart(file, offset, count), count)
+        if not waiting:
+            self._send_queued()
+        self._rewatch()
+        return count
+
+    def finish(self) -> None:
+        """Close as soon as everything written is out; read no more."""
+        if self._state is CLOSED:
+            return
+        self._state = ENDING
+        self._reason = Reason.OWN_CLOSE
+        self._settle()
+        self._rewatch()
+
+    # Closing
+
+    def close(self) -> None:
+        """Close at once; what waits to be sent is dropped.  Closing twice does nothing."""
+        self._end(Reason.OWN_CLOSE)
+
+    def detach(self) -> int:
+        """Take the connection away from the server: returns its descriptor, now the caller's.
+
+        What waits to be sent is dropped; ``DISCONNECT`` fires.
+        """
+        fd = self.fileno()
+        self._leave(Reason.OWN_CLOSE)
+        super().detach()
+        return fd
+
+    # From here on: called by the loop and by the server.
+
+    def _ready(self, ready: int) -> None:
+        if ready != READ:
+            if ready & WRITE:
+                self._flush()
+                if self._state is CLOSED:
+                    return
+            if not ready & ~WRITE:
+                return
+            if not self._interest & READ:
+                # An error or a hang-up that no recv() would meet now.
+                self._end(Reason.RESET)
+                return
+        server = self._server
+        try:
+            server._on_receive(self)
+        except Exception as error:
+            server._handler_failed(self, error)
+
+    def _flush(self) -> None:
+        self._send_queued()
+        if not self._out and self._state is not CLOSED:
+            self._server._drained(self)
+            self._settle()
+        self._rewatch()
+
+    def _send_queued(self) -> None:
+        """Send what waits until the socket is full, or this turn's share is spent."""
+        budget = _TURN_BYTES
+        try:
+            while self._out and budget > 0:
+                part = self._out[0]
+                if isinstance(part, _FilePart):
+                    sent = self._send_file_part(part)
+                    done = part.count == 0
+                else:
+                    sent = socket.socket.send(self, part)
+                    done = sent == len(part)
+                    if not done:
+                        self._out[0] = memoryview(part)[sent:]
+                if done:
+                    self._out.popleft()
+                self._queued -= sent
+                budget -= sent
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lost(error)
+
+    def _send_file_part(self, part: _FilePart) -> int:
+        count = min(part.count, _TURN_BYTES)
+        sent = os.sendfile(self.fileno(), part.file.fileno(), part.offset, count)
+        if not sent:
+            raise OSError(f"file ended {part.count} bytes before what was promised of it")
+        part.offset += sent
+        part.count -= sent
+        if not part.count:
+            part.file.close()
+        return sent
+
+    def _keep(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._finished():
+            self._append(bytes(data), len(data))
+            self._rewatch()
+
+    def _append(self, part: bytes | _FilePart, size: int) -> None:
+        if self._out is None:
+            self._out = deque()
+        self._out.append(part)
+        self._queued += size
+
+    def _finished(self) -> bool:
+        """Whether the owner has said that no more will be written."""
+        return self._state is CLOSED or (self._state is ENDING and self._reason is Reason.OWN_CLOSE)
+
+    def _rewatch(self) -> None:
+        """Ask epoll for what the state calls for, if that is not what it waits for already."""
+        if self._state is CLOSED:
+            return
+        mark = self._server.high_water
+        self._held = self._queued > (mark // 4 if self._held else mark)
+        interest = 0
+        if self._state is OPEN and not self._paused and not self._held:
+            interest = READ
+        if self._out:
+            interest |= WRITE
+        if interest != self._interest:
+            self._interest = interest
+            self._server.loop.rewatch(self.fileno(), interest)
+
+    def _end_of_file(self) -> None:
+        if self._state is OPEN:
+            self._state = ENDING
+            self._reason = Reason.PEER_CLOSED
+            self._rewatch()
+            # Not now: the handler that has met the end may still be about to answer.
+            self._server.loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        if self._state is ENDING and not self._out:
+            self._end(self._reason)
+
+    def _lost(self, error: OSError) -> None:
+        if isinstance(error, ConnectionError):
+            self._end(Reason.RESET)
+        elif isinstance(error, TimeoutError):
+            self._end(Reason.TIMEOUT)
+        else:
+            self._end(Reason.ERROR)
+
+    def _end(self, reason: Reason) -> None:
+        if self._state is not CLOSED:
+            self._leave(reason)
+            super().close()
+
+    def _leave(self, reason: Reason) -> None:
+        """Be forgotten by the loop and by the server; the descriptor is still open."""
+        if self._state is CLOSED:
+            return
+        self._state = CLOSED
+        self._server.loop.unwatch(self.fileno())
+        for part in self._out or ():
+            if isinstance(part, _FilePart):
+                part.file.close()
+        self._out = None
+        self._queued = 0
+        self._server._left(self, reason)

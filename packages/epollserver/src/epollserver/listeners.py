@@ -1,0 +1,193 @@
+"""Listening sockets: where connections come from, and when not to take them.
+
+Accepting pauses when the server is full, and when accept(2) fails for want of descriptors or
+memory: level-triggered, the loop would otherwise spin on a queue that it cannot empty.  It goes on
+when a connection closes, and after `_RETRY_SECONDS` in any case: the want may be the system's.
+What waits meanwhile waits in the kernel's queue.
+"""
+
+import contextlib
+import errno
+import functools
+import logging
+import os
+import select
+import socket
+from collections.abc import Callable
+
+from .loop import READ, Loop, Timer
+
+_log = logging.getLogger("epollserver")
+
+Address = tuple[str, int] | str | socket.socket
+
+# At most so many accepts in a row from one listener, then the others have their turn.
+_BATCH = 64
+
+# accept(2) reports errors of a connection that died in the queue: go on with the next one.
+_PEER_GONE = {
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENOPROTOOPT,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.EOPNOTSUPP,
+}
+_RETRY_SECONDS = 1.0
+
+
+class Listeners:
+    """Several listening sockets in one loop.
+
+    `room()` tells how many more connections there is room for; `accepted(sock)` takes each one.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        room: Callable[[], int],
+        accepted: Callable[[socket.socket], object],
+        *,
+        backlog: int,
+        exclusive: bool,
+        reuse_port: bool,
+    ) -> None:
+        self._loop = loop
+        self._room = room
+        self._accepted = accepted
+        self._backlog = backlog
+        self._reuse_port = reuse_port
+        self._events = READ | (select.EPOLLEXCLUSIVE if exclusive else 0)
+        self._sockets: dict[int, socket.socket] = {}
+        self._own: set[int] = set()
+        self._accepting = False  # whether the loop watches them
+        self._retry: Timer | None = None
+
+    def add(self, address: Address) -> socket.socket:
+        """Listen at `address`, or with the bound socket given."""
+        own = not isinstance(address, socket.socket)
+        sock = address if isinstance(address, socket.socket) else self._bind(address)
+        try:
+            sock.setblocking(False)
+            sock.listen(self._backlog)
+            if sock.family != socket.AF_UNIX:
+                # Accepted sockets inherit it: one system call less for each of them.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._accepting:
+                self._watch(sock)
+        except BaseException:
+            if own:
+                sock.close()
+            raise
+        self._sockets[sock.fileno()] = sock
+        if own:
+            self._own.add(sock.fileno())
+        return sock
+
+    def remove(self, sock: socket.socket) -> None:
+        """Accept no more from `sock`; closed if it was opened here."""
+        fd = sock.fileno()
+        if self._sockets.get(fd) is not sock:
+            raise ValueError(f"this server does not listen to {sock!r}")
+        del self._sockets[fd]
+        if self._accepting:
+            self._loop.unwatch(fd)
+        if fd in self._own:
+            self._own.discard(fd)
+            path = sock.getsockname() if sock.family == socket.AF_UNIX else None
+            sock.close()
+            if path:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def clear(self) -> None:
+        """Accept no more at all."""
+        for sock in list(self._sockets.values()):
+            self.remove(sock)
+        if self._retry is not None:
+            self._retry.cancel()
+
+    def address(self) -> tuple[str, int] | str:
+        """Where the first one listens."""
+        for sock in self._sockets.values():
+            name = sock.getsockname()
+            return name[:2] if isinstance(name, tuple) else name
+        raise RuntimeError("this server listens nowhere: listen() gives it an address")
+
+    def resume(self) -> None:
+        """Accept, if there is room; does nothing while accepting."""
+        if not self._accepting and self._room() > 0:
+            self._accepting = True
+            for sock in self._sockets.values():
+                self._watch(sock)
+
+    def _pause(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            for fd in self._sockets:
+                self._loop.unwatch(fd)
+
+    def _watch(self, sock: socket.socket) -> None:
+        self._loop.watch(sock.fileno(), self._events, functools.partial(self._accept, sock))
+
+    def _accept(self, listener: socket.socket, ready: int) -> None:
+        for _ in range(min(_BATCH, self._room())):
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _PEER_GONE:
+                    continue
+                _log.warning("accepting pauses for up to %g s: %s", _RETRY_SECONDS, error)
+                self._pause()
+                if self._retry is not None:
+                    self._retry.cancel()
+                self._retry = self._loop.call_later(_RETRY_SECONDS, self.resume)
+                return
+            self._accepted(sock)
+        if self._room() <= 0:
+            self._pause()
+
+    def _bind(self, address: tuple[str, int] | str) -> socket.socket:
+        if isinstance(address, str):
+            return _bound(socket.AF_UNIX, address)
+        try:
+            host, port = address
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"an address is (host, port), a path or a socket, not {address!r:.80}"
+            ) from None
+        if not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ValueError(f"port is {port!r:.80}: it must be a number from 0 to 65535")
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, name = infos[0]
+        return _bound(family, name, reuse_port=self._reuse_port)
+
+
+def _bound(
+    family: int, name: tuple[str | int | bytes, ...] | str, *, reuse_port: bool = False
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family != socket.AF_UNIX:
+            # Ports of connections in TIME_WAIT do not count as used (socket(7)).
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(name)
+    except OSError as error:
+        sock.close()
+        hint = "; stop who listens there, or take another (port 0: any free one)"
+        raise OSError(
+            error.errno,
+            f"cannot listen at {name!r}: {error.strerror}"
+            + (hint if error.errno == errno.EADDRINUSE else ""),
+        ) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock

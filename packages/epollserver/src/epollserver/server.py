@@ -1,0 +1,299 @@
+"""EpollServer: connections come and go, and four handlers are called."""
+
+import enum
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Literal, TypeVar, overload
+
+from .connection import Connection, Reason
+from .listeners import Address, Listeners
+from .loop import READ, Loop
+
+_log = logging.getLogger("epollserver")
+
+
+class Event(enum.Enum):
+    """What a handler can be called for."""
+
+    CONNECT = "connect"
+    RECEIVE = "receive"
+    RESPONSE = "response"
+    DISCONNECT = "disconnect"
+
+
+CONNECT: Final = Event.CONNECT
+RECEIVE: Final = Event.RECEIVE
+RESPONSE: Final = Event.RESPONSE
+DISCONNECT: Final = Event.DISCONNECT
+
+Handler = Callable[[Connection], object]
+DisconnectHandler = Callable[[Connection, Reason], object]
+
+_H = TypeVar("_H", bound=Handler)
+_D = TypeVar("_D", bound=DisconnectHandler)
+
+
+class EpollServer:
+    """A TCP or UNIX server that calls your handlers.
+
+    `address` is ``(host, port)`` (port 0: any free one, see `address`), the path of a UNIX socket,
+    or a socket that is bound already; `listen` adds more.
+    `max_conns` connections are served at a time; the next ones wait in the kernel's queue, which
+    holds `backlog` of them.
+    `high_water` is how many unsent bytes of a connection stop the reading from it.
+    `exclusive`: of several processes that wait on the same socket, one is woken for a connection
+    (``EPOLLEXCLUSIVE``).  `reuse_port`: ``SO_REUSEPORT`` for the sockets opened here.
+
+    Raises `ValueError` or `TypeError` for arguments that make no sense, and `OSError` as bind(2)
+    does; nothing is left open then.  Sockets that the server opened it closes; one that was
+    given stays the caller's.  A context manager: leaving it stops the server and waits for it.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        max_conns: int = 10_000,
+        *,
+        backlog: int = 1024,
+        high_water: int = 256 * 1024,
+        exclusive: bool = False,
+        reuse_port: bool = False,
+    ) -> None:
+        if max_conns < 1:
+            raise ValueError(f"max_conns is {max_conns!r}: it must be 1 or more")
+        if high_water < 1:
+            raise ValueError(f"high_water is {high_water!r}: it must be 1 byte or more")
+        self.max_conns = max_conns
+        self.high_water = high_water
+        self.connections: set[Connection] = set()
+        """The connections that are served now; look, do not change."""
+        self.loop = Loop()
+        """The server's `Loop`: timers, signals, other descriptors."""
+        self._on_connect: Handler | None = None
+        self._on_receive: Handler = _nobody
+        self._on_response: Handler | None = None
+        self._on_disconnect: DisconnectHandler | None = None
+        self._started = False
+        self._thread: threading.Thread | None = None
+        self._listeners = Listeners(
+            self.loop,
+            lambda: self.max_conns - len(self.connections),
+            self.adopt,
+            backlog=backlog,
+            exclusive=exclusive,
+            reuse_port=reuse_port,
+        )
+        try:
+            self.listen(address)
+        except BaseException:
+            self.loop.close()
+            raise
+
+    # Handlers
+
+    @overload
+    def add_handler(
+        self, handler: DisconnectHandler, on_event: Literal[Event.DISCONNECT]
+    ) -> None: ...
+
+    @overload
+    def add_handler(
+        self, handler: Handler, on_event: Literal[Event.CONNECT, Event.RECEIVE, Event.RESPONSE]
+    ) -> None: ...
+
+    def add_handler(self, handler: Callable[..., object], on_event: Event) -> None:
+        """Call `handler` when `on_event` happens, instead of the one that was there.
+
+        ``CONNECT``: ``handler(conn)``; a handler that returns ``False`` refuses the connection.
+        ``RECEIVE``: ``handler(conn)``; there is something to read, be it the end.
+        ``RESPONSE``: ``handler(conn)``; what a `Connection.write` had to keep is out.
+        ``DISCONNECT``: ``handler(conn, reason)``; once per connection that was not refused. The
+        socket is closed already; ``conn.data`` is still there.
+
+        A handler that raises costs its connection; the traceback is logged.
+        Raises `TypeError` if `handler` cannot be called and `ValueError` for another event.
+        """
+        if not callable(handler):
+            raise TypeError(f"a handler must be callable, not {handler!r:.80}")
+        if on_event is CONNECT:
+            self._on_connect = handler
+        elif on_event is RECEIVE:
+            self._on_receive = handler
+        elif on_event is RESPONSE:
+            self._on_response = handler
+        elif on_event is DISCONNECT:
+            self._on_disconnect = handler
+        else:
+            raise ValueError(
+                f"no such event: {on_event!r:.80}; use CONNECT, RECEIVE, RESPONSE or DISCONNECT"
+            )
+
+    @overload
+    def handler(self, on_event: Literal[Event.DISCONNECT]) -> Callable[[_D], _D]: ...
+
+    @overload
+    def handler(
+        self, on_event: Literal[Event.CONNECT, Event.RECEIVE, Event.RESPONSE]
+    ) -> Callable[[_H], _H]: ...
+
+    def handler(self, on_event: Event) -> Callable[[_H], _H] | Callable[[_D], _D]:
+        """`add_handler` as a decorator: ``@server.handler(on_event=RECEIVE)``."""
+        if not isinstance(on_event, Event):
+            raise ValueError(
+                f"no such event: {on_event!r:.80}; use CONNECT, RECEIVE, RESPONSE or DISCONNECT"
+            )
+
+        def register(handler: _H) -> _H:
+            self.add_handler(handler, on_event)  # type: ignore[call-overload]
+            return handler
+
+        return register
+
+    # Listening
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        """Where the first listener listens: host and port, or the path of a UNIX socket."""
+        return self._listeners.address()
+
+    def listen(self, address: Address) -> socket.socket:
+        """Accept connections there as well; returns the listening socket.
+
+        Raises as the constructor does; what was listened to before goes on.
+        """
+        return self._listeners.add(address)
+
+    def unlisten(self, sock: socket.socket | None = None) -> None:
+        """Accept no more from `sock`, or (``None``) from any listener; connections go on.
+
+        A listener that the server opened is closed.
+        Raises `ValueError` if `sock` is not one of its listeners.
+        """
+        if sock is None:
+            self._listeners.clear()
+        else:
+            self._listeners.remove(sock)
+
+    def adopt(self, sock: socket.socket) -> Connection:
+        """Serve a connected socket as if it had been accepted; returns its `Connection`.
+
+        The descriptor is taken over: `sock` is empty afterwards.  For `socket.socketpair` in
+        tests, and for descriptors that come from elsewhere.
+        """
+        conn = Connection(self, sock)
+        try:
+            self.loop.watch(conn.fileno(), READ, conn._ready)
+        except BaseException:
+            socket.socket.close(conn)
+            raise
+        self.connections.add(conn)
+        if self._on_connect is not None:
+            try:
+                if self._on_connect(conn) is False:
+                    self.connections.discard(conn)
+                    conn.close()
+            except Exception as error:
+                self._handler_failed(conn, error)
+        return conn
+
+    # Running
+
+    def start(self, threaded: bool = False) -> None:
+        """Serve until `stop`; with `threaded`, in a thread of its own, and return at once.
+
+        In the main thread SIGINT and SIGTERM stop the server, unless the program has set
+        handlers of its own; `threaded` touches no signals.
+        Raises `RuntimeError` if there is no handler for ``RECEIVE``, or when called twice.
+        """
+        if self._on_receive is _nobody:
+            raise RuntimeError("nobody would read: add a handler for RECEIVE before start()")
+        if self._started:
+            raise RuntimeError("this server was started already: make another")
+        self._started = True
+        if threaded:
+            self._thread = threading.Thread(target=self._serve, name="epollserver", daemon=True)
+            self._thread.start()
+            return
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(signum) in (signal.default_int_handler, signal.SIG_DFL):
+                    self.loop.on_signal(signum, self.stop)
+        self._serve()
+
+    def stop(self) -> None:
+        """Close everything and let `start` return; ``DISCONNECT`` fires for every connection.
+
+        From a handler, a signal or another thread.
+        """
+        self.loop.stop()
+
+    def close(self) -> None:
+        """Close listeners, connections and the loop, as `start` does at its end.
+
+        For a server that was never started.  Closing twice does nothing.
+        """
+        self._listeners.clear()
+        for conn in list(self.connections):
+            conn._end(Reason.SERVER_STOP)
+        self.loop.run_soon()  # the last DISCONNECTs
+        self.loop.close()
+
+    def __enter__(self) -> "EpollServer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+        self.close()
+
+    def _serve(self) -> None:
+        try:
+            self._listeners.resume()
+            self.loop.run()
+        finally:
+            self.close()
+
+    # Called by connections
+
+    def _drained(self, conn: Connection) -> None:
+        if self._on_response is not None:
+            try:
+                self._on_response(conn)
+            except Exception as error:
+                self._handler_failed(conn, error)
+
+    def _handler_failed(self, conn: Connection, error: Exception) -> None:
+        if isinstance(error, OSError) and conn.fileno() < 0:
+            # Its own recv() met a broken connection, and closed it: nothing went wrong here.
+            _log.debug("connection lost: %s", error)
+            return
+        _log.error("a handler failed, its connection is closed", exc_info=error)
+        conn._end(Reason.ERROR)
+
+    def _left(self, conn: Connection, reason: Reason) -> None:
+        """Count one less; tell the owner at the end of this turn, when no handler is at work."""
+        if conn in self.connections:
+            self.connections.discard(conn)
+            self.loop.call_soon(lambda: self._disconnected(conn, reason))
+        self._listeners.resume()
+
+    def _disconnected(self, conn: Connection, reason: Reason) -> None:
+        if self._on_disconnect is not None:
+            try:
+                self._on_disconnect(conn, reason)
+            except Exception:
+                _log.exception("the handler for DISCONNECT failed")
+
+
+def _nobody(conn: Connection) -> None:
+    """Stand where the handler for ``RECEIVE`` will be."""
