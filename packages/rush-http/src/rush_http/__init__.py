@@ -1,0 +1,98 @@
+r"""HTTP/1.1: a strict parser, rendered responses, and a server that calls back.
+
+    from rush_http import HttpServer
+
+    def hello(body, conn, protocol, method, path, query, headers):
+        server.respond(conn, b"Hello, World!")
+
+    server = HttpServer(("127.0.0.1", 8000), 10_000, hello)
+    server.run()
+
+`HttpServer` reads requests, keeps them in order, and applies the `Limits`.  It gives each complete
+one to your callback, and writes what you `send`.  `render` makes a response out of status, body and
+headers; ``server.respond`` renders and sends.
+
+`RequestParser` does no I/O and needs no server::
+
+    >>> from rush_http import END, RequestParser
+    >>> parser = RequestParser()
+    >>> for event in parser.feed(b"GET /hi?x=1 HTTP/1.1\r\nHost: example.org\r\n\r\n"):
+    ...     print("end" if event is END else (event.method, event.path, event.query))
+    ('GET', '/hi', 'x=1')
+    end
+
+What a client does wrong is an `HttpError` with a `status`: `BadRequest`, `NotFound` ...; callbacks
+raise the same ones to refuse.  The client is told the status, the log (``rush_http``) the reason.
+"""
+
+from .body import ChunkedBody, LengthBody
+from .errors import (
+    REASONS,
+    BadRequest,
+    ContentTooLarge,
+    Forbidden,
+    HeaderFieldsTooLarge,
+    HttpError,
+    NotFound,
+    NotImplementedHere,
+    RequestTimeout,
+    ServiceUnavailable,
+    UriTooLong,
+    VersionNotSupported,
+)
+from .exchange import Exchange
+from .grammar import Protocol
+from .headers import Headers
+from .limits import Limits
+from .parser import END, Event, Head, Memo, RequestParser
+from .responses import (
+    CLOSE,
+    KEEP_ALIVE,
+    TEXT,
+    HeaderLines,
+    date_line,
+    header_line,
+    http_date,
+    render,
+    render_head,
+)
+from .server import HttpServer, OnMessageComplete
+
+__all__ = [
+    "CLOSE",
+    "END",
+    "KEEP_ALIVE",
+    "REASONS",
+    "TEXT",
+    "BadRequest",
+    "ChunkedBody",
+    "ContentTooLarge",
+    "Event",
+    "Exchange",
+    "Forbidden",
+    "Head",
+    "HeaderFieldsTooLarge",
+    "HeaderLines",
+    "Headers",
+    "HttpError",
+    "HttpServer",
+    "LengthBody",
+    "Limits",
+    "Memo",
+    "NotFound",
+    "NotImplementedHere",
+    "OnMessageComplete",
+    "Protocol",
+    "RequestParser",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "UriTooLong",
+    "VersionNotSupported",
+    "date_line",
+    "header_line",
+    "http_date",
+    "render",
+    "render_head",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,168 @@
+"""Where a body ends: by its length, or by chunks; no I/O.
+
+Both kinds have one interface: `feed` returns the payload that is complete now, `done` says whether
+the body is, and `rest` is what was fed beyond its end.
+"""
+
+import re
+from collections.abc import Callable
+
+from .errors import BadRequest, ContentTooLarge
+from .grammar import field_line
+from .limits import Limits
+
+
+class LengthBody:
+    """A body of exactly `length` bytes (RFC 9112, section 6.2)."""
+
+    __slots__ = ("_left", "rest")
+
+    def __init__(self, length: int, limits: Limits) -> None:
+        if length > limits.body_bytes:
+            raise ContentTooLarge(
+                f"body of {length} bytes is larger than {limits.body_bytes} (Limits.body_bytes)"
+            )
+        self._left = length
+        self.rest = b""
+
+    @property
+    def done(self) -> bool:
+        """Whether the body is complete."""
+        return not self._left
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the payload in `data`."""
+        if len(data) > self._left:
+            data, self.rest = data[: self._left], data[self._left :]
+        self._left -= len(data)
+        return data
+
+
+# RFC 9112, 7.1 and 7.1.1; token and quoted-string as in RFC 9110, 5.6.
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_SIZE_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*"
+    % (_TOKEN, _TOKEN, _QUOTED)
+)
+
+
+class ChunkedBody:
+    """A chunked body (RFC 9112, section 7.1).
+
+    size line ──▶ data ──▶ its CRLF ──▶ size line ... ──▶ size line of 0 ──▶ trailers ──▶ done
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_extensions",
+        "_left",
+        "_limits",
+        "_position",
+        "_state",
+        "_total",
+        "_trailer_lines",
+        "_trailers",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = b""
+        self._position = 0  # of what is not taken yet: thousands of tiny chunks fit into a buffer
+        self._left = 0  # payload bytes that are missing from this chunk
+        self._total = 0
+        self._extensions = 0
+        self._trailers = 0
+        self._trailer_lines = 0
+        # A plain function: a bound one would be a reference cycle.
+        self._state: Callable[[ChunkedBody, list[bytes]], bool] | None = ChunkedBody._size_line
+
+    @property
+    def done(self) -> bool:
+        """Whether the body is complete, trailers included."""
+        return self._state is None
+
+    @property
+    def rest(self) -> bytes:
+        """What was fed beyond the end of the body."""
+        return self._buffer[self._position :]
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the payload that `data` completes."""
+        self._buffer = self._buffer[self._position :] + data
+        self._position = 0
+        payload: list[bytes] = []
+        while self._state is not None and self._state(self, payload):
+            pass
+        return payload[0] if len(payload) == 1 else b"".join(payload)
+
+    # One method per state.  True: a step was made.  False: it needs more bytes.
+
+    def _size_line(self, payload: list[bytes]) -> bool:
+        line = self._line(self._limits.chunk_line_bytes, "chunk size line", "chunk_line_bytes")
+        if line is None:
+            return False
+        match = _SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise BadRequest(f"chunk size is not a hexadecimal number: {line[:80]!r}")
+        self._extensions += len(line) - len(match[1])
+        if self._extensions > self._limits.chunk_extensions_bytes:
+            raise BadRequest("too many chunk extensions (Limits.chunk_extensions_bytes)")
+        self._left = int(match[1], 16)
+        self._total += self._left
+        if self._total > self._limits.body_bytes:
+            raise ContentTooLarge(
+                f"chunked body is larger than {self._limits.body_bytes} bytes (Limits.body_bytes)"
+            )
+        self._state = ChunkedBody._data if self._left else ChunkedBody._trailer
+        return True
+
+    def _data(self, payload: list[bytes]) -> bool:
+        piece = self._buffer[self._position : self._position + self._left]
+        if not piece:
+            return False
+        payload.append(piece)
+        self._position += len(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._state = ChunkedBody._data_end
+        return True
+
+    def _data_end(self, payload: list[bytes]) -> bool:
+        end = self._buffer[self._position : self._position + 2]
+        if not b"\r\n".startswith(end):
+            raise BadRequest(f"no line end after a chunk's data: {end!r}")
+        if len(end) < 2:
+            return False
+        self._position += 2
+        self._state = ChunkedBody._size_line
+        return True
+
+    def _trailer(self, payload: list[bytes]) -> bool:
+        limit = self._limits.trailers_bytes - self._trailers
+        line = self._line(limit, "trailer section", "trailers_bytes")
+        if line is None:
+            return False
+        if not line:
+            self._state = None
+            return True
+        field_line(line)  # checked and dropped
+        self._trailers += len(line) + 2
+        self._trailer_lines += 1
+        if self._trailer_lines > self._limits.trailers_count:
+            raise BadRequest("too many trailer lines (Limits.trailers_count)")
+        return True
+
+    def _line(self, limit: int, what: str, option: str) -> bytes | None:
+        """Take a line without its CRLF, or return None if it is not complete."""
+        start = self._position
+        end = self._buffer.find(b"\n", start, start + limit + 2)
+        if end < 0:
+            if len(self._buffer) - start > limit + 1:
+                raise BadRequest(f"{what} is too long (Limits.{option})")
+            return None
+        line = self._buffer[start : end + 1]
+        if line[-2:] != b"\r\n":
+            raise BadRequest(f"line of a chunked body ends in a bare LF: {line[:80]!r}")
+        self._position = end + 1
+        return line[:-2]

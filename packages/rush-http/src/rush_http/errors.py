@@ -1,0 +1,92 @@
+"""What a request can be refused with: an exception per status, for handlers and parser alike.
+
+The message is for the log of the one who runs the server; the client is told the status only.
+"""
+
+from http import HTTPStatus
+
+# RFC 9110, section 15.  The standard library's phrases differ from one Python to the next.
+REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
+class HttpError(Exception):
+    """A request that is answered with an error status.
+
+    Raised by the parser for what a client did wrong, and by handlers for what they refuse.
+    `status` is the status code of the answer; pass it to answer with one that has no class.
+    Raises `ValueError` if `status` is not an error (400 to 599).
+    """
+
+    status = 500
+
+    def __init__(self, message: str = "", *, status: int | None = None) -> None:
+        if status is not None:
+            if not 400 <= status <= 599:
+                raise ValueError(f"status {status!r} is not an error: it must be 400 to 599")
+            self.status = status
+        super().__init__(message or REASONS.get(self.status, "error"))
+
+
+class BadRequest(HttpError):
+    """The request breaks the grammar, or could be read in two ways (RFC 9110, 15.5.1)."""
+
+    status = 400
+
+
+class Forbidden(HttpError):
+    """The request is understood and refused (RFC 9110, 15.5.4)."""
+
+    status = 403
+
+
+class NotFound(HttpError):
+    """There is nothing at this path (RFC 9110, 15.5.5)."""
+
+    status = 404
+
+
+class RequestTimeout(HttpError):
+    """The request did not arrive in time (RFC 9110, 15.5.9)."""
+
+    status = 408
+
+
+class ContentTooLarge(HttpError):
+    """The body is larger than ``Limits.body_bytes`` (RFC 9110, 15.5.14)."""
+
+    status = 413
+
+
+class UriTooLong(HttpError):
+    """The request line is longer than ``Limits.request_line_bytes`` (RFC 9110, 15.5.15)."""
+
+    status = 414
+
+
+class HeaderFieldsTooLarge(HttpError):
+    """The header section is longer than ``Limits`` allows (RFC 6585, section 5)."""
+
+    status = 431
+
+
+class NotImplementedHere(HttpError):
+    """A method or a transfer coding that this server never answers (RFC 9110, 15.6.2)."""
+
+    status = 501
+
+
+class ServiceUnavailable(HttpError):
+    """The server has no room for this request just now (RFC 9110, 15.6.4)."""
+
+    status = 503
+
+
+class VersionNotSupported(HttpError):
+    """A major version of HTTP other than 1 (RFC 9110, 15.6.6)."""
+
+    status = 505

@@ -1,0 +1,162 @@
+"""What RFC 9110 and RFC 9112 allow in a head, rule by rule; no state, no I/O.
+
+Each function takes one complete piece of a head and returns what it means, or refuses it.  What
+two servers could read differently is refused: that is how requests are smuggled.
+"""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from .errors import BadRequest, NotImplementedHere, VersionNotSupported
+
+Protocol = tuple[int, int]
+Field = tuple[str, str]
+
+HTTP_1_0: Protocol = (1, 0)
+HTTP_1_1: Protocol = (1, 1)
+
+# RFC 9110, 5.6.2: token.
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110, 5.5: field-value, without the blanks around it: HTAB, SP, VCHAR and obs-text.
+_VALUE_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+# RFC 9112, 3.2: a target has visible ASCII; a fragment is never sent.
+_TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
+_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DIGITS = re.compile(r"[0-9]+")
+# RFC 3986, 3.2.2: reg-name or IPv4address, IP-literal; then RFC 9110, 7.2: an optional port.
+_HOST = re.compile(
+    r"(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*(?::[0-9]{0,5})?"
+    r"|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?"
+    r"|\[v[0-9A-Fa-f]+\.[0-9A-Za-z\-._~!$&'()*+,;=:]+\](?::[0-9]{0,5})?"
+)
+_ABSOLUTE = re.compile(r"https?://([^/?]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
+
+# An exabyte: int() of a million digits would take its time.
+_MAX_LENGTH_DIGITS = 18
+
+
+class RequestLine(NamedTuple):
+    """A request line, taken apart."""
+
+    method: str
+    path: str
+    """Percent-decoded once, as UTF-8; ``*`` for ``OPTIONS *``."""
+    query: str
+    """What follows the ``?``, raw."""
+    protocol: Protocol
+    authority: str | None
+    """Host and port of an absolute-form target, which win over ``Host``."""
+
+
+def request_line(line: bytes) -> RequestLine:
+    """Take apart ``method SP target SP version`` (RFC 9112, section 3)."""
+    parts = line.split(b" ")
+    if len(parts) != 3:
+        raise BadRequest(f"request line is not 'method target version': {line[:80]!r}")
+    method, target, version = parts
+    if version == b"HTTP/1.1":
+        protocol = HTTP_1_1
+    else:
+        protocol = _protocol(version)
+    if not _TOKEN.fullmatch(method):
+        raise BadRequest(f"method is not a token (RFC 9110, 9.1): {method[:80]!r}")
+    if not _TARGET.fullmatch(target):
+        raise BadRequest(f"target has characters that no target may have: {target[:80]!r}")
+    if method == b"CONNECT":
+        raise NotImplementedHere("CONNECT: this is not a proxy")
+    text = target.decode("ascii")
+    authority = None
+    if text[0] != "/":
+        if text == "*" and method == b"OPTIONS":
+            return RequestLine("OPTIONS", "*", "", protocol, None)
+        absolute = _ABSOLUTE.fullmatch(text)
+        if absolute is None:
+            raise BadRequest(f"target is neither a path nor a URL (RFC 9112, 3.2): {text[:80]!r}")
+        authority = host(absolute[1])
+        path, query = absolute[2] or "/", absolute[3] or ""
+    else:
+        path, _, query = text.partition("?")
+    if "%" in path:
+        path = decoded_path(path)
+    return RequestLine(method.decode("ascii"), path, query, protocol, authority)
+
+
+def _protocol(version: bytes) -> Protocol:
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise BadRequest(f"version is not HTTP/1.0 or HTTP/1.1: {version[:80]!r}")
+    if match[1] != b"1":
+        raise VersionNotSupported(f"{version!r}: this server speaks HTTP/1.1")
+    # RFC 9110, 2.5: a higher minor version is read as the highest one known.
+    return HTTP_1_0 if match[2] == b"0" else HTTP_1_1
+
+
+def decoded_path(path: str) -> str:
+    """Percent-decode a path once, as UTF-8."""
+    if _BAD_PERCENT.search(path):
+        raise BadRequest(f"path has a % without two hexadecimal digits: {path[:80]!r}")
+    try:
+        decoded = unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest(f"path is not UTF-8: {path[:80]!r}") from None
+    if "\0" in decoded:
+        raise BadRequest(f"path has a NUL: {path[:80]!r}")
+    return decoded
+
+
+def field_line(line: bytes) -> Field:
+    """Take apart ``name: value`` (RFC 9112, section 5); the name in lower case."""
+    name, colon, value = line.partition(b":")
+    if not colon:
+        raise BadRequest(f"header line without a colon: {line[:80]!r}")
+    if not _TOKEN.fullmatch(name):
+        if line[:1] in b" \t":
+            raise BadRequest(f"white space before a header (RFC 9112, 5.2): {line[:80]!r}")
+        if name[-1:] in b" \t":
+            raise BadRequest(f"space before the colon (RFC 9112, 5.1): {line[:80]!r}")
+        raise BadRequest(f"header name is not a token (RFC 9110, 5.1): {name[:80]!r}")
+    value = value.strip(b" \t")
+    if value.translate(None, _VALUE_BYTES):
+        raise BadRequest(f"control bytes in a header (RFC 9110, 5.5): {name[:80]!r}")
+    return name.decode("ascii").lower(), value.decode("latin-1")
+
+
+def host(value: str) -> str:
+    """Check the value of ``Host``, or the authority of a target (RFC 9110, 7.2)."""
+    if not _HOST.fullmatch(value):
+        raise BadRequest(f"invalid host: {value[:80]!r}")
+    return value
+
+
+def content_length(value: str) -> int:
+    """Bytes of the body that ``Content-Length`` announces (RFC 9110, 8.6): 1*DIGIT only."""
+    if not _DIGITS.fullmatch(value):  # int() alone would take "+5", "1_0" and " 5"
+        raise BadRequest(f"Content-Length is not a number: {value[:80]!r}")
+    return int(value) if len(value) <= _MAX_LENGTH_DIGITS else 10**_MAX_LENGTH_DIGITS
+
+
+def transfer_coding(value: str, protocol: Protocol) -> None:
+    """Accept ``chunked`` and nothing else (RFC 9112, 6.1)."""
+    if protocol == HTTP_1_0:
+        raise BadRequest("Transfer-Encoding in HTTP/1.0 (RFC 9112, 6.1)")
+    codings = [coding.strip(" \t").lower() for coding in value.split(",")]
+    if codings[-1] != "chunked":
+        raise BadRequest(f"the last transfer coding is not chunked: {value[:80]!r}")
+    if "chunked" in codings[:-1]:
+        raise BadRequest(f"chunked twice (RFC 9112, 7.1): {value[:80]!r}")
+    if any(not coding for coding in codings):
+        raise BadRequest(f"an empty transfer coding: {value[:80]!r}")
+    if len(codings) > 1:
+        raise NotImplementedHere(f"unknown transfer coding: {value[:80]!r}")
+
+
+def keeps_alive(connection: str | None, protocol: Protocol) -> bool:
+    """Whether the connection goes on after the answer (RFC 9112, 9.3)."""
+    if connection is None:
+        return protocol == HTTP_1_1
+    options = [option.strip(" \t").lower() for option in connection.split(",")]
+    if "close" in options:
+        return False
+    return protocol == HTTP_1_1 or "keep-alive" in options

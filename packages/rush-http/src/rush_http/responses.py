@@ -1,0 +1,161 @@
+"""Responses, rendered from ready-made pieces; no I/O.
+
+A rendered response is status line, header lines and body in one `bytes` object::
+
+    HTTP/1.1 200 OK                             worked out once per status and content type
+    Content-Type: text/plain; charset=utf-8
+    Date: Mon, 23 Nov 2026 09:00:00 GMT         once a second
+    Connection: close                           what `Exchange.connection_line` asks for
+    Content-Length: 5                           exact, always
+    (the caller's own header lines)
+
+    hello
+
+`Content-Length`, `Transfer-Encoding`, `Connection` and `Date` decide where a message ends and
+what becomes of the connection, so they are written here and nowhere else.
+"""
+
+import re
+from collections.abc import Iterable
+from email.utils import formatdate
+from time import time
+
+from .errors import REASONS
+
+CLOSE = b"Connection: close\r\n"
+KEEP_ALIVE = b"Connection: keep-alive\r\n"  # an HTTP/1.0 client must be told (RFC 9112, C.2.2)
+
+TEXT = "text/plain; charset=utf-8"
+
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "date"})
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+HeaderLines = Iterable[tuple[str, str]]
+
+
+def http_date(timestamp: float) -> str:
+    """Seconds since the epoch as an IMF-fixdate, ``Sun, 06 Nov 1994 08:49:37 GMT``.
+
+    RFC 9110, section 5.6.7.
+    """
+    return formatdate(timestamp, usegmt=True)
+
+
+class _Date:
+    """The ``Date`` line of this second."""
+
+    def __init__(self) -> None:
+        self.line = b""
+        self.expires = 0.0
+
+    def refresh(self, now: float) -> None:
+        self.line = f"Date: {http_date(int(now))}\r\n".encode("ascii")
+        self.expires = float(int(now) + 1)
+
+
+_date = _Date()
+
+
+def date_line() -> bytes:
+    """The line ``Date: ...`` of this second, with its CRLF."""
+    now = time()
+    # The second test: a clock that was set back.
+    if now >= _date.expires or now < _date.expires - 1:
+        _date.refresh(now)
+    return _date.line
+
+
+def header_line(name: str, value: str) -> bytes:
+    """``name: value`` with its CRLF.
+
+    Raises `ValueError` for a name that is not a token and for a value with control characters
+    (CR, LF and NUL among them: they would split the response) or with characters outside of
+    ISO 8859-1, and `TypeError` for anything but text.
+    """
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError(f"a header is two texts, not {name!r:.80}: {value!r:.80}")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"header name is not a token (RFC 9110, 5.1): {name!r:.80}")
+    if not _VALUE.fullmatch(value):
+        raise ValueError(f"header {name} has characters that no header may hold: {value!r:.80}")
+    return f"{name}: {value}\r\n".encode("latin-1")
+
+
+def render_head(status: int, headers: HeaderLines = ()) -> bytes:
+    """Status line and header lines, each with its CRLF, without the empty line at the end.
+
+    It is ready to keep: `date_line()`, a connection line, the empty line and the body follow
+    when it is sent.  Raises `ValueError` as `header_line` does, and for a status that is not
+    from 200 to 599.
+    """
+    if not 200 <= status <= 599:
+        raise ValueError(f"status {status!r} cannot be a final answer: it must be 200 to 599")
+    reason = REASONS.get(status, "")
+    lines = [header_line(name, value) for name, value in headers]
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason.encode("ascii")) + b"".join(lines)
+
+
+def render(
+    status: int,
+    body: bytes = b"",
+    headers: HeaderLines = (),
+    *,
+    content_type: str | None = TEXT,
+    connection_line: bytes = b"",
+    head_only: bool = False,
+) -> bytes:
+    """One complete response, ready for `HttpServer.send`.
+
+    `connection_line` is what the exchange asks for (`Exchange.connection_line`); `head_only` is
+    for the answer to HEAD: the head of the whole, without the body (RFC 9110, 9.3.2).  A
+    ``Content-Type`` among `headers` goes before `content_type`.  204 and 304 have no body.
+    Raises `ValueError` as `header_line` and `render_head` do, for a header that is written here
+    (see above), and for a body with a status that has none.
+    """
+    start = _starts.get((status, content_type)) or _start(status, content_type)
+    if headers:
+        start, more = _with_headers(status, start, headers)
+    else:
+        more = b""
+    if status in _WITHOUT_BODY:
+        if body:
+            raise ValueError(f"status {status} has no body (RFC 9110, 6.4.1): {body[:80]!r}")
+        return b"%b%b%b%b\r\n" % (start, date_line(), connection_line, more)
+    return b"%b%b%bContent-Length: %d\r\n%b\r\n%b" % (
+        start,
+        date_line(),
+        connection_line,
+        len(body),
+        more,
+        b"" if head_only else body,
+    )
+
+
+_WITHOUT_BODY = frozenset({204, 304})
+
+# Status line and Content-Type line; as many as the program has statuses and types.
+_starts: dict[tuple[int, str | None], bytes] = {}
+_STARTS = 256
+
+
+def _start(status: int, content_type: str | None) -> bytes:
+    typed = content_type is not None and status not in _WITHOUT_BODY
+    start = render_head(status, [("Content-Type", content_type or "")] if typed else ())
+    if len(_starts) >= _STARTS:
+        _starts.clear()
+    _starts[status, content_type] = start
+    return start
+
+
+def _with_headers(status: int, start: bytes, headers: HeaderLines) -> tuple[bytes, bytes]:
+    """The start and the caller's lines; without our Content-Type if the caller has one."""
+    lines = []
+    for name, value in headers:
+        lines.append(header_line(name, value))
+        lower = name.lower()
+        if lower in _OURS:
+            raise ValueError(f"header {name} is worked out by render(): leave it out")
+        if lower == "content-type":
+            start = _starts.get((status, None)) or _start(status, None)
+    return start, b"".join(lines)
