@@ -1,0 +1,31 @@
+"""A web server and framework: handlers, files that are always fresh, several processes.
+
+    from rush_web import WebServer
+
+    server = WebServer(host="127.0.0.1", port=9090, workers=2, root="public", files="/static/")
+
+    @server.route("/hello", methods={"GET"})
+    def hello(request):
+        args = request.parse_args()
+        request.response(f"Hello, {args.get('name', 'world')}!")
+
+    if __name__ == "__main__":
+        server.run()
+
+`WebServer` binds, forks its workers and watches over them.  In each worker a `HandlersManager`
+picks what answers a request: a redirect, then handlers by path, method and filter, then files.
+There is one `Request` in a worker, filled anew for each request: use it while the handler runs,
+and copy what must live longer.  A handler holds its worker until it returns.
+
+``rush serve DIR`` and ``rush run module:server`` do it from the command line.
+"""
+
+from .args import Args
+from .handlers import HandlersManager
+from .request import Request
+from .routing import Filter, Handler, Route
+from .server import WebServer
+
+__all__ = ["Args", "Filter", "Handler", "HandlersManager", "Request", "Route", "WebServer"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,103 @@
+"""The `rush` command."""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .server import WebServer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status: 2 if it was called wrongly, 1 if it cannot run."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    try:
+        server: WebServer = options.make(options)
+        for name in ("host", "port", "workers"):
+            if getattr(options, name) is not None:
+                setattr(server, name, getattr(options, name))
+        return server.run(on_ready=_say)
+    except _Mistake as mistake:
+        print(f"rush: {mistake}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130  # before there was a server to stop
+    except (OSError, ValueError) as error:
+        print(f"rush: {error.strerror if isinstance(error, OSError) else error}", file=sys.stderr)
+        return 1
+
+
+class _Mistake(Exception):
+    """The command line asks for something that is not there."""
+
+
+def _say(banner: str) -> None:
+    print(f"{banner}\nCtrl-C stops it.", flush=True)
+
+
+def _serve(options: argparse.Namespace) -> WebServer:
+    if not os.path.isdir(options.directory):
+        raise _Mistake(f"no folder {options.directory!r} here ({os.getcwd()})")
+    return WebServer(root=options.directory, files="/")
+
+
+def _run(options: argparse.Namespace) -> WebServer:
+    module_name, _, name = options.server.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module_name.startswith(error.name):
+            raise _Mistake(f"no module {error.name!r} in {os.getcwd()}") from error
+        raise
+    server = getattr(module, name or "server", None)
+    if not isinstance(server, WebServer):
+        servers = [key for key, value in vars(module).items() if isinstance(value, WebServer)]
+        has = f"it has {', '.join(servers)}" if servers else "it has none"
+        raise _Mistake(f"{name or 'server'!r} is no WebServer of module {module_name!r}; {has}")
+    return server
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rush", description="A fast web server: handlers in Python, files from memory."
+    )
+    parser.add_argument("--version", action="version", version=f"rush {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--host", help="address to listen at (default: 127.0.0.1, or the server's)")
+    common.add_argument("--port", type=int, help="port; 0 takes a free one (default: 9090)")
+    common.add_argument("--workers", type=int, help="processes (default: one for each CPU)")
+
+    serve = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="serve the files of a folder",
+        description="Serve the files of a folder, with index.html for folders.",
+        epilog="example: rush serve public --port 8000 --workers 2",
+    )
+    serve.add_argument("directory", metavar="DIR", help="the folder")
+    serve.set_defaults(make=_serve)
+
+    run = commands.add_parser(
+        "run",
+        parents=[common],
+        help="run a WebServer of a Python module",
+        description="Run the WebServer that a module has under a name.",
+        epilog="example: rush run app:server --host 0.0.0.0 --workers 4",
+    )
+    run.add_argument(
+        "server", metavar="MODULE:SERVER", help="module and name; the name is 'server' by default"
+    )
+    run.set_defaults(make=_run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

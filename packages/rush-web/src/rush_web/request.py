@@ -1,0 +1,193 @@
+"""Request: what a handler sees, and what it says.
+
+There is one `Request` in a worker, filled anew for each request: nothing is allocated for it, and
+what a handler does not ask for (arguments, say) is never worked out.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rush_http import (
+    TEXT,
+    HeaderLines,
+    Headers,
+    HttpServer,
+    Protocol,
+    date_line,
+    header_line,
+    render,
+    render_head,
+)
+
+from .args import Args
+
+if TYPE_CHECKING:
+    from epollserver import Connection
+    from rush_http import Exchange
+    from rush_loader import File, Loader
+
+JSON = "application/json"
+
+NO_PARAMS: dict[str, str] = {}
+
+
+class Request:
+    """One request, as long as its handler runs; the same object serves the next one.
+
+    A handler answers exactly once: `response`, `response_json`, `response_file`, `redirect` or
+    `raw_response`.
+    """
+
+    __slots__ = (
+        "_http_server",
+        "_loader",
+        "body",
+        "code",
+        "conn",
+        "error",
+        "headers",
+        "known_args",
+        "method",
+        "params",
+        "path",
+        "protocol",
+        "query",
+    )
+
+    def __init__(self, http_server: HttpServer, loader: "Loader") -> None:
+        self._http_server = http_server
+        self._loader = loader
+        self.known_args: Args | None = None  # what parse_args() has worked out
+        self.protocol: Protocol = (1, 1)
+        """``(1, 1)`` or ``(1, 0)``."""
+        self.method = ""
+        self.path = ""
+        """Percent-decoded, without the query."""
+        self.query = ""
+        """What follows the ``?``, as it was sent; `parse_args` takes it apart."""
+        self.headers = Headers()
+        """A frozen mapping; the case of the names does not matter."""
+        self.body = b""
+        self.conn: Connection
+        """The client's connection, a `socket.socket`."""
+        self.params: Mapping[str, str] = NO_PARAMS
+        """The parameters of the path: ``{"name": "bill"}`` for ``/user/<name>``."""
+        self.error: Exception | None = None
+        """In an error handler: what was raised; ``None`` if nothing was."""
+        self.code = 200
+        """The status of an answer that names none: 404 and 500 in the error handlers."""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path!r}>"
+
+    # Questions
+
+    def parse_args(self) -> Args:
+        """The arguments of the query, name to text; worked out on the first call.
+
+        Percent-decoded as HTML forms do it (``+`` is a blank), as UTF-8.  Of a name that comes
+        several times the first value counts; ``args.getlist(name)`` has all of them.
+        """
+        args = self.known_args
+        if args is None:
+            args = self.known_args = Args.parse(self.query)
+        return args
+
+    @property
+    def args(self) -> Args:
+        """The same as `parse_args()`."""
+        return self.parse_args()
+
+    # Answers
+
+    def response(
+        self,
+        body: str | bytes = b"",
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+        *,
+        content_type: str = TEXT,
+    ) -> None:
+        """Answer with a body; text is sent as UTF-8.
+
+        The type is plain text, so that what a client sent is never run in a browser by accident:
+        pass ``content_type="text/html; charset=utf-8"`` for a page.  The body of an answer to
+        HEAD is left out.  Raises `ValueError` for headers that cannot be sent, `RuntimeError` if
+        this request was answered already; nothing is sent then.
+        """
+        exchange: Exchange = self.conn.data
+        self._http_server.send(
+            self.conn,
+            render(
+                self.code if code is None else code,
+                body.encode() if isinstance(body, str) else body,
+                headers.items() if isinstance(headers, Mapping) else headers,
+                content_type=content_type,
+                connection_line=exchange.connection_line,
+                head_only=self.method == "HEAD",
+            ),
+        )
+
+    def response_json(
+        self,
+        value: object,
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+    ) -> None:
+        """Answer with `value` as JSON (RFC 8259), without blanks.
+
+        Raises `TypeError` or `ValueError` if JSON cannot say it (NaN among others), and as
+        `response` does.
+        """
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self.response(text, code, headers, content_type=JSON)
+
+    def response_file(
+        self, path: str, code: int | None = None, headers: HeaderLines | Mapping[str, str] = ()
+    ) -> None:
+        """Answer with a file of the server's root; `path` begins with ``/``.
+
+        From memory if the cache holds it, else by sendfile(2).  Raises `FileNotFoundError` (which
+        is `rush_http.NotFound` as well) if there is no such file, and as `response` does.
+        """
+        self.send_file(self._loader.load(path), code, headers)
+
+    def redirect(self, location: str, code: int = 302) -> None:
+        """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now."""
+        if code not in (301, 302, 303, 307, 308):
+            raise ValueError(f"a redirect is 301, 302, 303, 307 or 308, not {code!r}")
+        self.response(b"", code, (("Location", location),))
+
+    def raw_response(self, data: bytes) -> None:
+        """Answer with `data` as it is: one complete response, head and body.
+
+        For what was rendered before (`rush_http.render`); it is not checked.
+        """
+        self._http_server.send(self.conn, data)
+
+    def send_file(
+        self,
+        file: "File",
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+    ) -> None:
+        """Answer with a `File` of a loader."""
+        exchange: Exchange = self.conn.data
+        status = self.code if code is None else code
+        head = file.head if status == 200 else _with_status(file.head, status)
+        if headers:
+            items = headers.items() if isinstance(headers, Mapping) else headers
+            head += b"".join(header_line(name, value) for name, value in items)
+        head = b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
+        if self.method == "HEAD":
+            self._http_server.send(self.conn, head)
+        elif file.content is not None:
+            self._http_server.send(self.conn, head + file.content)
+        else:
+            self._http_server.send_file(self.conn, head, file.open(), 0, file.size)
+
+
+def _with_status(head: bytes, status: int) -> bytes:
+    """Give the head of a file another status line, for a page that says 404."""
+    return render_head(status) + head.partition(b"\r\n")[2]

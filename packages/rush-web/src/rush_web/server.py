@@ -1,0 +1,262 @@
+"""WebServer: options in, sockets, workers, run."""
+
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Literal, TypeVar
+
+from rush_http import HttpServer, Limits
+from rush_loader import Loader
+
+from .handlers import HandlersManager, check_error_name, check_prefix
+from .prefork import Link, Order, Prefork
+from .routing import Filter, Handler, Route
+from .sockets import open_sockets
+
+_log = logging.getLogger("rush_web")
+
+_H = TypeVar("_H", bound=Handler)
+_S = TypeVar("_S", bound=Callable[[Loader], object])
+_E = TypeVar("_E", bound=Callable[[], object])
+
+# What SIGTERM leaves to a connection that is idle: a request may be on its way.
+_IDLE_GRACE = 0.5
+# What Ctrl-C leaves to answers that are being written.
+_QUICK_GRACE = 0.2
+
+
+class WebServer:
+    """Handlers and files, served by several processes.
+
+    `host` and `port` are where (port 0: any free one).  `workers` is how many processes serve, by
+    default one for each CPU that this process may use.  `root` is the folder of the loader; its
+    files are served below the path `files` (``"/static/"``), by default not at all.
+    `max_conns` and `limits` hold for each worker.  `listen="shared"` gives the workers one queue of
+    connections instead of one each: for handlers that take long.  `grace` is how many
+    seconds SIGTERM leaves to requests that are on their way.
+
+    Raises `ValueError` for options that make no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 9090,
+        workers: int | None = None,
+        root: str | os.PathLike[str] | None = None,
+        files: str | None = None,
+        max_conns: int = 10_000,
+        limits: Limits | None = None,
+        listen: Literal["reuseport", "shared"] = "reuseport",
+        grace: float = 30.0,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
+        self.root = root
+        self.files = files
+        self.max_conns = max_conns
+        self.limits = limits or Limits()
+        self.listen = listen
+        self.grace = grace
+        self.routes: list[Route] = []
+        """The routes in the order they were added."""
+        self.error_handlers: dict[str, Handler] = {}
+        self.redirects: dict[str, tuple[str, int]] = {}
+        self._on_startup: list[Callable[[Loader], object]] = []
+        self._on_shutdown: list[Callable[[], object]] = []
+        self._check()
+
+    # What is served
+
+    def route(
+        self, path: str, methods: Iterable[str] = ("GET",), filter: Filter | None = None
+    ) -> Callable[[_H], _H]:
+        """Decorate the handler for a path: ``@server.route("/user/<name>")``.
+
+        A segment ``<name>`` matches any text without ``/``; ``request.params["name"]`` has it.
+        `filter` gets the request and returns whether the handler is for it; of several handlers
+        for a path and method, the first whose filter says yes is called.
+        A handler gets the `Request` and answers it.  HEAD is answered where GET is.
+        Raises `ValueError` or `TypeError` for a route that could never match.
+        """
+        if isinstance(methods, str):
+            raise TypeError(f"methods is a set of names, such as {{'GET'}}, not {methods!r}")
+        names = frozenset(method.upper() for method in methods)
+
+        def register(handler: _H) -> _H:
+            self.routes.append(Route(path, handler, names, filter))
+            return handler
+
+        return register
+
+    def get(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for GET, and HEAD."""
+        return self.route(path, ("GET",), filter)
+
+    def post(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for POST."""
+        return self.route(path, ("POST",), filter)
+
+    def put(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for PUT."""
+        return self.route(path, ("PUT",), filter)
+
+    def patch(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for PATCH."""
+        return self.route(path, ("PATCH",), filter)
+
+    def delete(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for DELETE."""
+        return self.route(path, ("DELETE",), filter)
+
+    def error_handler(self, name: str) -> Callable[[_H], _H]:
+        """Decorate the handler for errors: ``"not-found"`` or ``"internal-error"``.
+
+        It gets the request, with `Request.error`; its answers have the status of the error unless
+        they name another.  Raises `ValueError` for another name.
+        """
+        check_error_name(name)
+
+        def register(handler: _H) -> _H:
+            if not callable(handler):
+                raise TypeError(f"an error handler must be callable, not {handler!r:.80}")
+            self.error_handlers[name] = handler
+            return handler
+
+        return register
+
+    def add_redirect(self, path: str, location: str, code: int = 301) -> None:
+        """Send requests of exactly `path` to `location`, whatever their method.
+
+        Raises `ValueError` for a status that is no redirect, or text that no header may hold.
+        """
+        if not path.startswith("/"):
+            raise ValueError(f"a redirect's path begins with '/': {path!r:.80}")
+        if code not in (301, 302, 303, 307, 308):
+            raise ValueError(f"a redirect is 301, 302, 303, 307 or 308, not {code!r}: {path!r}")
+        self.redirects[path] = (location, code)
+
+    def add_redirects(self, redirects: Mapping[str, str], code: int = 301) -> None:
+        """`add_redirect` for each path and location."""
+        for path, location in redirects.items():
+            self.add_redirect(path, location, code)
+
+    def on_startup(self, callback: _S) -> _S:
+        """Call ``callback(loader)`` in the parent, before anything is bound or forked.
+
+        The place to fill the cache: ``loader.cache_files("/")``; workers inherit what is there.
+        """
+        self._on_startup.append(callback)
+        return callback
+
+    def on_shutdown(self, callback: _E) -> _E:
+        """Call ``callback()`` in the parent, when every worker has ended, however that came."""
+        self._on_shutdown.append(callback)
+        return callback
+
+    # Running
+
+    def run(self, *, on_ready: Callable[[str], object] = print) -> int:
+        """Serve until SIGTERM or SIGINT; returns the exit status, 0 after a signal.
+
+        SIGTERM lets requests that are on their way be answered, SIGINT stops at once.
+        `on_ready` is called in the parent with the line that says what is served, where, and by
+        how many workers, as soon as all of them serve.
+        In the main thread only.  Raises `OSError` if the address cannot be had or the root is no
+        folder; nothing is left running then.
+        """
+        self._check()
+        loader = Loader("." if self.root is None else self.root)
+        try:
+            for startup in self._on_startup:
+                startup(loader)
+            sockets = open_sockets(
+                self.host, self.port, self.workers, shared=self.listen == "shared"
+            )
+            try:
+                _raise_descriptor_limit(self.max_conns)
+                return Prefork(
+                    partial(self._serve, sockets, loader),
+                    self.workers,
+                    grace=self.grace + 1,
+                    shared=self.listen == "shared",
+                    on_ready=lambda: on_ready(self._banner(sockets[0])),
+                ).run()
+            finally:
+                for sock in sockets:
+                    sock.close()
+        finally:
+            loader.close()
+            for shutdown in self._on_shutdown:
+                shutdown()
+
+    def _serve(self, sockets: list[socket.socket], loader: Loader, link: Link) -> None:
+        """Be a worker."""
+        shared = self.listen == "shared"
+        own = sockets[0] if shared else sockets[link.number]
+        http_server = HttpServer(own, self.max_conns, limits=self.limits, exclusive=shared)
+        http_server.on_message_complete = HandlersManager(
+            self.routes,
+            self.error_handlers,
+            self.redirects,
+            loader,
+            http_server,
+            files=self.files,
+        )
+
+        def obey(order: Order, queue: int) -> None:
+            if order is Order.TAKE:
+                http_server.epoll.listen(sockets[queue])
+            else:
+                http_server.epoll.unlisten(sockets[queue])
+
+        loop = http_server.epoll.loop
+
+        def drain() -> None:
+            # Once: systemd and Ctrl-C signal every process of a group, and the parent passes it
+            # on as well.  That it must end at once is the parent's to say.
+            loop.on_signal(signal.SIGTERM, lambda: None)
+            http_server.stop(self.grace, idle_grace=_IDLE_GRACE)
+
+        loop.on_signal(signal.SIGTERM, drain)
+        loop.on_signal(signal.SIGINT, partial(http_server.stop, _QUICK_GRACE, idle_grace=0.0))
+        loop.call_soon(partial(link.ready, loop, obey))
+        http_server.run()
+
+    def _banner(self, sock: socket.socket) -> str:
+        host, port = sock.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        what = [f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}"]
+        if self.files is not None:
+            what.append(f"the files of {os.path.abspath(self.root or '.')} below {self.files}")
+        workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
+        return f"Rush serves {' and '.join(what)} at http://{shown}:{port}/ with {workers}."
+
+    def _check(self) -> None:
+        """Raise `ValueError` for options that make no sense; also for those changed since."""
+        if not 1 <= self.workers <= 255:
+            raise ValueError(f"workers is {self.workers!r}: it must be 1 to 255")
+        if self.listen not in ("reuseport", "shared"):
+            raise ValueError(f"listen is 'reuseport' or 'shared', not {self.listen!r}")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port is {self.port!r}: it must be 0 to 65535")
+        if self.files is not None:
+            check_prefix(self.files)
+            if self.root is None:
+                raise ValueError(f"files={self.files!r} needs a root: the folder to serve")
+
+
+def _raise_descriptor_limit(max_conns: int) -> None:
+    """Raise the soft limit of descriptors as far as it may go, and say so if that is not enough."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < max_conns:
+        _log.warning(
+            "only %d descriptors are allowed (ulimit -Hn): fewer than max_conns=%d", hard, max_conns
+        )
