@@ -1,0 +1,156 @@
+"""One version of one file, and everything that is worked out once per version."""
+
+import io
+import os
+import stat
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from rush_http import http_date, render_head
+
+from .errors import FileNotFound, absent
+from .mime import content_type
+
+# O_NONBLOCK: a FIFO without a writer would hold open() for ever.  O_NOCTTY: a terminal must not
+# become ours.  Neither has an effect on a regular file.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class File:
+    """One version of one regular file; never changed, so it can be shared by threads.
+
+    A change on disk makes another `File`.  Two are the same version if they are the same object.
+    """
+
+    path: str
+    """The absolute path that was asked for."""
+    real_path: str
+    """Where the kernel says it was when it was read: no symbolic links in it."""
+    content: bytes | None = field(repr=False)
+    """The whole file; `None` if it is too large to be kept in memory: see `open`."""
+    size: int
+    """Bytes of the content, also if `content` is `None`."""
+    mtime_ns: int
+    """When the content was last changed, in nanoseconds since the epoch."""
+    ctime_ns: int
+    """When anything was last changed, the mode and the number of links too; cannot be set back."""
+    device: int
+    inode: int
+    settled: bool = field(repr=False)
+    """Whether any later change gives other time stamps; not so if it was read right after one."""
+    content_type: str
+    etag: str
+    """A strong validator, quoted: from the content, or for a large file from its stamps."""
+    last_modified: str
+    """`mtime_ns` as HTTP writes it, never later than when it was read (RFC 9110, 8.8.2.1)."""
+    head: bytes = field(repr=False)
+    """A ready status line 200 and header lines, without the empty line at the end."""
+
+    def open(self) -> io.BufferedReader:
+        """A new binary file object of this very version, for what is too large for `content`.
+
+        The caller closes it.  Raises `FileNotFound` if the file is gone or has become another
+        version: load it again then.
+        """
+        descriptor = open_descriptor(self.path)
+        try:
+            if not self.same_version(os.fstat(descriptor)):
+                raise FileNotFound(self.path, "changed since it was loaded; load it again")
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def same_version(self, status: os.stat_result) -> bool:
+        """Whether `status` is of this version; see `settled` for when that can be trusted."""
+        return (
+            status.st_mtime_ns == self.mtime_ns
+            and status.st_ctime_ns == self.ctime_ns
+            and status.st_ino == self.inode
+            and status.st_dev == self.device
+            and status.st_size == self.size
+        )
+
+
+def open_descriptor(path: str) -> int:
+    """A descriptor of the regular file at `path`; the caller closes it.
+
+    Raises `FileNotFound` for whatever is not a regular file that may be read, and any other
+    `OSError` as it is.  It never waits for a FIFO or a device.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        raise absent(path, error) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFound(path, "not a regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+# Time stamps are as coarse as the kernel's tick (4 ms) on most file systems, and 2 s on FAT:
+# within that, a second change can leave the same stamps as the first.
+_COARSEST_NS = 2_000_000_000
+
+
+def new_file(
+    path: str, real_path: str, content: bytes | None, status: os.stat_result, now_ns: int
+) -> File:
+    """A `File` with all that HTTP wants to know of it.
+
+    `status` is from before it was read, and `now_ns` the time before `status`.
+    """
+    size = status.st_size if content is None else len(content)
+    kind = content_type(path)
+    etag = _content_etag(content) if content is not None else _status_etag(status)
+    modified = http_date(min(max(status.st_mtime_ns, 0), now_ns) // 1_000_000_000)
+    return File(
+        path=path,
+        real_path=real_path,
+        content=content,
+        size=size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        device=status.st_dev,
+        inode=status.st_ino,
+        settled=_settled(status, now_ns),
+        content_type=kind,
+        etag=etag,
+        last_modified=modified,
+        head=render_head(
+            200,
+            [
+                ("Content-Type", kind),
+                ("Content-Length", str(size)),
+                ("ETag", etag),
+                ("Last-Modified", modified),
+            ],
+        ),
+    )
+
+
+def _settled(status: os.stat_result, now_ns: int) -> bool:
+    # mtime can be set to any time, so one in the future says nothing; ctime cannot, and a clock
+    # of another machine that is ahead of ours only costs some needless reading.
+    if now_ns - status.st_ctime_ns < _COARSEST_NS:
+        return False
+    return not 0 <= now_ns - status.st_mtime_ns < _COARSEST_NS
+
+
+def _content_etag(content: bytes) -> str:
+    return f'"{blake2b(content, digest_size=16).hexdigest()}"'
+
+
+def _status_etag(status: os.stat_result) -> str:
+    stamps = (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns & 0xFFFFFFFFFFFFFFFF,  # the years before 1970
+        status.st_ctime_ns & 0xFFFFFFFFFFFFFFFF,
+    )
+    return '"' + "-".join(f"{stamp:x}" for stamp in stamps) + '"'

@@ -1,0 +1,63 @@
+"""Every program in the manuals runs and prints what they say."""
+
+import doctest
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rush_loader
+
+PACKAGE = Path(__file__).parents[2] / "packages" / "rush-loader"
+README = PACKAGE / "README.md"
+PROGRAM = re.compile(r"```python\n(.*?)```\n\n(?:[^\n]*\n\n)?```text\n(.*?)```", re.DOTALL)
+
+
+def test_the_manual_of_the_package():
+    assert doctest.testmod(rush_loader).attempted > 10
+    assert doctest.testmod(rush_loader).failed == 0
+
+
+PROGRAMS = PROGRAM.findall(README.read_text())
+
+
+def test_the_readme_has_programs():
+    assert len(PROGRAMS) >= 2
+
+
+@pytest.mark.parametrize(("program", "printed"), PROGRAMS)
+def test_the_programs_of_the_readme(tmp_path, program, printed):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == (printed, "")
+
+
+def test_watch_config(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("level = 1")
+    with subprocess.Popen(
+        [sys.executable, "-u", PACKAGE / "examples" / "watch_config.py", config],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as example:
+        try:
+            assert example.stdout.readline() == "level = 1\n"
+            config.write_text("level = 2")
+            assert example.stdout.readline() == "level = 2\n"
+        finally:
+            example.kill()
+
+
+def test_the_examples_can_be_imported():
+    assert callable(runpy.run_path(str(PACKAGE / "examples" / "watch_config.py"))["main"])

@@ -1,0 +1,329 @@
+"""A request path gives a file under the root, and nothing else ever."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rush_http import NotFound
+from rush_loader import FileNotFound, Loader
+
+
+@pytest.fixture
+def site(tmp_path, write):
+    """A root with some files, and a secret beside it."""
+    write("root/index.html", "home")
+    write("root/css/site.css", "body {}")
+    write("root/docs/index.html", "docs")
+    write("root/docs/.git/config", "hidden")
+    write("root/.env", "hidden")
+    write("root/no index/a b.txt", "spaces")
+    write("root/naïve/日本.txt", "unicode")
+    write("root/a%2fb.txt", "percent")
+    write("secret.txt", "secret")
+    write("root-twin/secret.txt", "secret")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def loader(site, make_cache):
+    return Loader(site, make_cache())
+
+
+FOUND = [
+    ("/", "home"),
+    ("/index.html", "home"),
+    ("/css/site.css", "body {}"),
+    ("/docs/", "docs"),
+    ("/no index/a b.txt", "spaces"),
+    ("/naïve/日本.txt", "unicode"),
+    ("/a%2fb.txt", "percent"),
+]
+
+
+@pytest.mark.parametrize(("path", "content"), FOUND)
+def test_found(loader, path, content):
+    file = loader.load(path)
+    assert file.content == content.encode()
+    assert loader.load(path) is file
+
+
+HOSTILE = [
+    "",
+    "index.html",
+    "secret.txt",
+    "../secret.txt",
+    "/../secret.txt",
+    "/..",
+    "/../",
+    "/.",
+    "/./index.html",
+    "/css/../index.html",
+    "/css/..",
+    "/css/../../secret.txt",
+    "/../root/index.html",
+    "/../root-twin/secret.txt",
+    "/docs/./index.html",
+    "//index.html",
+    "//etc/passwd",
+    "/css//site.css",
+    "/docs//",
+    "/etc/passwd",
+    "/index.html\0",
+    "/index.html\0.png",
+    "/\0",
+    "/css\\site.css",
+    "/..\\secret.txt",
+    "\\..\\secret.txt",
+    "/index.html\n",
+    "/\x1b[31m",
+    "/\x7f",
+    "/\x85",
+    "/\udcff.html",
+    "/\ud800.html",
+    "/.env",
+    "/docs/.git/config",
+    "/docs/.git/",
+    "/...",
+    "/.../index.html",
+    "/css",
+    "/css/",
+    "/docs",
+    "/index.html/",
+    "/index.html/below",
+    "/missing",
+    "/" + "x" * 256,
+    "/" + "é" * 128,
+    "/" + "x/" * 2500,
+    "/a/b.txt",
+    "/%2e%2e/secret.txt",
+    "/..%2fsecret.txt",
+    "/\u2025/secret.txt",
+    "/\uff0e\uff0e/secret.txt",
+    "/..;/secret.txt",
+    "/C:/secret.txt",
+    "/~root/",
+    "/proc/self/environ",
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda path: ascii(path[:40]))
+def test_not_found(loader, path):
+    for _ in range(2):
+        with pytest.raises(FileNotFound) as caught:
+            loader.load(path)
+    assert isinstance(caught.value, NotFound)
+    assert isinstance(caught.value, FileNotFoundError)
+    assert len(loader._cache) == 0
+
+
+def test_dot_files_when_asked_for(site, make_cache):
+    loader = Loader(site, make_cache(), dot_files=True)
+    assert loader.load("/.env").content == b"hidden"
+    assert loader.load("/docs/.git/config").content == b"hidden"
+    for path in ("/..", "/.", "/../secret.txt", "/docs/./index.html"):
+        with pytest.raises(FileNotFound):
+            loader.load(path)
+
+
+def test_what_others_put_in_a_shared_cache_is_not_served(site, make_cache):
+    cache = make_cache()
+    cache.add(f"{site}/.env")
+    cache.add(f"{site}/../secret.txt")
+    cache.add(f"{site}-twin/secret.txt")
+    loader = Loader(site, cache)
+    for path in ("/.env", "/../secret.txt", "-twin/secret.txt"):
+        with pytest.raises(FileNotFound):
+            loader.load(path)
+
+
+def test_symbolic_links_inside_the_root_are_followed(loader, site):
+    os.symlink("css/site.css", site / "link.css")
+    os.symlink(site / "docs", site / "manual")
+    assert loader.load("/link.css").content == b"body {}"
+    assert loader.load("/manual/").content == b"docs"
+
+
+@pytest.mark.parametrize("target", ["../secret.txt", "{top}/secret.txt", "up/secret.txt"])
+def test_symbolic_links_out_of_the_root_are_not(loader, site, tmp_path, target):
+    os.symlink("..", site / "up")
+    os.symlink(target.format(top=tmp_path), site / "link")
+    for path in ("/link", "/up/secret.txt", "/up/root-twin/secret.txt"):
+        with pytest.raises(FileNotFound, match="outside of the root"):
+            loader.load(path)
+    assert len(loader._cache) == 0
+    assert loader.load("/up/root/index.html").content == b"home"  # it comes back in
+
+
+def test_a_link_swapped_outwards_while_cached(loader, site, eventually):
+    os.symlink("css", site / "link")
+    assert loader.load("/link/site.css").content == b"body {}"
+    (site.parent / "outside").mkdir()
+    (site.parent / "outside/site.css").write_text("secret")
+    swap(site / "link", "../outside")
+    eventually(lambda: not found(loader, "/link/site.css"))
+    assert len(loader._cache) == 0
+    swap(site / "link", "css")
+    assert loader.load("/link/site.css").content == b"body {}"
+
+
+def found(loader, path):
+    try:
+        file = loader.load(path)
+    except FileNotFound:
+        return False
+    assert file.content != b"secret"
+    return True
+
+
+def swap(link, target):
+    os.symlink(target, f"{link}~")
+    os.replace(f"{link}~", link)
+
+
+SWAPPER = """
+import os, sys
+while True:
+    for target in ("inside", "../outside"):
+        os.symlink(target, "link~")
+        os.replace("link~", "link")
+"""
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["cached", "uncached"])
+def test_a_race_never_gets_out(loader, site, write, keep):
+    write("root/inside/page.html", "inside")
+    write("outside/page.html", "secret")
+    os.symlink("inside", site / "link")
+    with subprocess.Popen([sys.executable, "-c", SWAPPER], cwd=site) as swapper:
+        try:
+            seen = set()
+            for _ in range(2000):
+                try:
+                    seen.add(loader.load("/link/page.html", cache=keep).content)
+                except FileNotFound:
+                    seen.add(None)
+        finally:
+            swapper.kill()
+    assert seen <= {b"inside", None}
+
+
+def test_what_is_not_a_file_does_not_hang(loader, site):
+    os.mkfifo(site / "fifo")
+    os.symlink("/dev/zero", site / "zero")
+    for path in ("/fifo", "/zero"):
+        with pytest.raises(FileNotFound):
+            loader.load(path)
+
+
+def test_the_root_may_be_a_link_that_is_swapped(tmp_path, write, make_cache, eventually):
+    write("release-1/page.html", "one")
+    write("release-2/page.html", "two")
+    write("release-2/more.html", "more")
+    os.symlink("release-1", tmp_path / "current")
+    loader = Loader(tmp_path / "current", make_cache())
+    assert loader.root == f"{tmp_path}/release-1"
+    assert loader.load("/page.html").content == b"one"
+    swap(tmp_path / "current", "release-2")
+    eventually(lambda: loader.load("/page.html").content == b"two")
+    assert loader.load("/more.html").content == b"more"
+    assert loader.root == f"{tmp_path}/release-2"
+
+
+def test_changes_are_seen(loader, site, save, eventually):
+    loader.load("/index.html")
+    save(site / "index.html", "new")
+    eventually(lambda: loader.load("/").content == b"new")
+    (site / "index.html").unlink()
+    eventually(lambda: not found(loader, "/"))
+
+
+def test_without_cache_nothing_is_kept(loader, site):
+    assert loader.load("/index.html", cache=False).content == b"home"
+    assert len(loader._cache) == 0
+    kept = loader.load("/index.html")
+    assert loader.load("/index.html", cache=False) is kept
+
+
+def test_cache_files(loader, site):
+    assert loader.cache_files("/css/site.css", "/docs/") == 2
+    assert sorted(loader._cache) == [f"{site}/css/site.css", f"{site}/docs/index.html"]
+    os.symlink("../secret.txt", site / "link")
+    assert loader.cache_files("/") == len(loader._cache) == 6  # no dot files, nothing outside
+    assert loader.cache_files() == 0
+    with pytest.raises(FileNotFound):
+        loader.cache_files("/missing")
+    os.symlink("..", site / "up")
+    for path in ("/../root-twin", "/up", "/up/", "", "//"):
+        with pytest.raises(FileNotFound):
+            loader.cache_files(path)
+
+
+def test_errors_of_the_machine_are_not_404(loader, monkeypatch):
+    def failing(*args, **kwargs):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        loader.load("/index.html")
+    assert not isinstance(caught.value, NotFound)
+
+
+def test_the_root_is_a_directory(tmp_path, write):
+    with pytest.raises(FileNotFoundError, match=r"missing"):
+        Loader(tmp_path / "missing")
+    with pytest.raises(NotADirectoryError, match=r"file\.txt"):
+        Loader(write("file.txt"))
+
+
+@pytest.mark.parametrize("index", ["", "a/b", "..", "a\0"])
+def test_the_index_is_a_name(tmp_path, index):
+    with pytest.raises(ValueError, match="index"):
+        Loader(tmp_path, index=index)
+
+
+def test_another_index(site, make_cache):
+    assert Loader(site, make_cache(), index="site.css").load("/css/").content == b"body {}"
+
+
+def test_a_root_of_its_own_cache(site, monkeypatch):
+    monkeypatch.chdir(site.parent)
+    with Loader("root") as loader:
+        assert loader.root == str(site)
+        assert loader.load("/").content == b"home"
+    with pytest.raises(ValueError, match="closed"):
+        loader.load("/")
+
+
+def test_the_whole_file_system_as_root(make_cache, write):
+    path = write("page.html", "one")
+    loader = Loader("/", make_cache(), dot_files=True)
+    assert loader.load(path).content == b"one"
+    assert loader.load(path) is loader.load(path)
+
+
+def test_any_cache_will_do(site):
+    class Dictionary(dict):
+        def add(self, path):
+            from rush_loader.reader import read_file
+
+            self[path] = read_file(path)
+            return self[path]
+
+        def discard(self, path):
+            self.pop(path, None)
+
+        def close(self):
+            self.clear()
+
+    with Loader(site, cache=Dictionary()) as loader:
+        assert loader.load("/") is loader.load("/")
+
+
+def test_it_remembers_a_bounded_number_of_paths(loader, monkeypatch):
+    monkeypatch.setattr("rush_loader.loader._MAX_REMEMBERED", 2)
+    for path, _ in FOUND:
+        loader.load(path)
+    assert len(loader._remembered) <= 2
