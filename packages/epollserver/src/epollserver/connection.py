@@ -12,7 +12,9 @@ output waits.
 """
 
 import enum
+import logging
 import os
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +23,13 @@ from .loop import READ, WRITE
 
 if TYPE_CHECKING:
     from .server import EpollServer
+
+_log = logging.getLogger("epollserver")
+
+# Nothing to wait for: neither reading nor writing.  Hang-ups are always reported, and that of a
+# paused connection must wait until `resume` (what the peer sent before it is still to be read):
+# edge-triggered it is reported once, not in every turn.
+_NOTHING = select.EPOLLET
 
 # One turn of the loop sends at most about this much of what waits: somebody who fetches a large
 # file as fast as we can send does not hold up the others.
@@ -69,6 +78,13 @@ class _FilePart:
         self.offset = offset
         self.count = count
 
+    def close(self) -> None:
+        """Close the file, whatever it thinks of that: the connection goes on."""
+        try:
+            self.file.close()
+        except Exception:
+            _log.exception("cannot close a file that was sent: %r", self.file)
+
 
 class Connection(socket.socket):
     """A connected, non-blocking socket of an `EpollServer`, with a write buffer.
@@ -83,6 +99,7 @@ class Connection(socket.socket):
         "_out",
         "_paused",
         "_queued",
+        "_reading",
         "_reason",
         "_server",
         "_state",
@@ -102,7 +119,8 @@ class Connection(socket.socket):
         self._held = False
         self._out: deque[bytes | memoryview | _FilePart] | None = None
         self._queued = 0
-        self._interest = READ
+        self._interest = READ  # what epoll waits for
+        self._reading = READ  # the part of it that is reading: READ or 0
 
     # Reading
 
@@ -140,7 +158,7 @@ class Connection(socket.socket):
     def pause(self) -> None:
         """Stop reading until `resume`: ``RECEIVE`` is not called, the peer is slowed by TCP.
 
-        The end of a peer that closes is not seen meanwhile, a reset is.
+        The end of a peer that closes is not seen before `resume`, a reset is.
         """
         self._paused = True
         self._rewatch()
@@ -175,22 +193,30 @@ class Connection(socket.socket):
             self._lost(error)
             return
         if sent != len(data):
-            self._keep(memoryview(data)[sent:])
+            self._keep(memoryview(data).cast("B")[sent:])
 
     def sendfile(self, file: SendableFile, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]
         """Send `count` bytes of `file` from `offset`, after what was written before.
 
         `count` is to the end of the file if it is ``None``.  The connection owns the file from
-        here on and closes it.  Returns how many bytes will be sent.  A file that turns out to be
-        shorter costs the connection: the peer was promised more.
+        here on and closes it, also when this raises.  Returns how many bytes will be sent.
+        A file that turns out to be shorter costs the connection: the peer was promised more.
+        Raises `ValueError` if `offset` or `count` is negative, and as ``file.fileno()`` does.
         """
-        if count is None:
-            count = max(0, os.fstat(file.fileno()).st_size - offset)
-        if self._finished() or not count:
+        try:
+            if count is None:
+                count = max(0, os.fstat(file.fileno()).st_size - offset)
+            if offset < 0 or count < 0:
+                raise ValueError(f"offset {offset}, count {count}: neither may be negative")
+        except BaseException:
             file.close()
+            raise
+        part = _FilePart(file, offset, count)
+        if self._finished() or not count:
+            part.close()
             return 0
         waiting = bool(self._out)
-        self._append(_FilePart(file, offset, count), count)
+        self._append(part, count)
         if not waiting:
             self._send_queued()
         self._rewatch()
@@ -224,22 +250,25 @@ class Connection(socket.socket):
     # From here on: called by the loop and by the server.
 
     def _ready(self, ready: int) -> None:
-        if ready != READ:
-            if ready & WRITE:
-                self._flush()
-                if self._state is CLOSED:
-                    return
-            if not ready & ~WRITE:
-                return
-            if not self._interest & READ:
-                # An error or a hang-up that no recv() would meet now.
-                self._end(Reason.RESET)
-                return
+        # Not equal: there is something to write, something is wrong, or the event is older than
+        # the end of reading: a handler of the same batch has paused or finished this connection.
+        if ready != self._reading and not self._prepare(ready):
+            return
         server = self._server
         try:
             server._on_receive(self)
         except Exception as error:
             server._handler_failed(self, error)
+
+    def _prepare(self, ready: int) -> bool:
+        """Do what `ready` asks for beside reading; return whether to read now."""
+        if ready & WRITE:
+            self._flush()
+        if self._reading:
+            return bool(ready & ~WRITE)
+        if ready & select.EPOLLERR:
+            self._end(Reason.RESET)  # no recv() would meet it now
+        return False
 
     def _flush(self) -> None:
         self._send_queued()
@@ -268,7 +297,7 @@ class Connection(socket.socket):
                 budget -= sent
         except BlockingIOError:
             pass
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: somebody has closed the file
             self._lost(error)
 
     def _send_file_part(self, part: _FilePart) -> int:
@@ -279,12 +308,14 @@ class Connection(socket.socket):
         part.offset += sent
         part.count -= sent
         if not part.count:
-            part.file.close()
+            part.close()
         return sent
 
     def _keep(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._finished():
-            self._append(bytes(data), len(data))
+        # Through memoryview: bytes(5) would be five NULs where send(5) is a TypeError.
+        kept = data if isinstance(data, bytes) else bytes(memoryview(data))
+        if kept and not self._finished():
+            self._append(kept, len(kept))
             self._rewatch()
 
     def _append(self, part: bytes | _FilePart, size: int) -> None:
@@ -303,14 +334,12 @@ class Connection(socket.socket):
             return
         mark = self._server.high_water
         self._held = self._queued > (mark // 4 if self._held else mark)
-        interest = 0
-        if self._state is OPEN and not self._paused and not self._held:
-            interest = READ
-        if self._out:
-            interest |= WRITE
+        readable = self._state is OPEN and not self._paused and not self._held
+        self._reading = READ if readable else 0
+        interest = self._reading | (WRITE if self._out else 0)
         if interest != self._interest:
             self._interest = interest
-            self._server.loop.rewatch(self.fileno(), interest)
+            self._server.loop.rewatch(self.fileno(), interest or _NOTHING)
 
     def _end_of_file(self) -> None:
         if self._state is OPEN:
@@ -324,12 +353,13 @@ class Connection(socket.socket):
         if self._state is ENDING and not self._out:
             self._end(self._reason)
 
-    def _lost(self, error: OSError) -> None:
+    def _lost(self, error: OSError | ValueError) -> None:
         if isinstance(error, ConnectionError):
             self._end(Reason.RESET)
         elif isinstance(error, TimeoutError):
             self._end(Reason.TIMEOUT)
-        else:
+        elif self._state is not CLOSED:
+            _log.warning("a connection failed, it is closed: %s", error)
             self._end(Reason.ERROR)
 
     def _end(self, reason: Reason) -> None:
@@ -342,10 +372,12 @@ class Connection(socket.socket):
         if self._state is CLOSED:
             return
         self._state = CLOSED
+        self._reason = reason
+        self._reading = 0
         self._server.loop.unwatch(self.fileno())
         for part in self._out or ():
             if isinstance(part, _FilePart):
-                part.file.close()
+                part.close()
         self._out = None
         self._queued = 0
         self._server._left(self, reason)

@@ -31,6 +31,7 @@ _PEER_GONE = {
     errno.EPROTO,
     errno.ENOPROTOOPT,
     errno.ENETDOWN,
+    errno.ENONET,
     errno.ENETUNREACH,
     errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
@@ -73,7 +74,7 @@ class Listeners:
         try:
             sock.setblocking(False)
             sock.listen(self._backlog)
-            if sock.family != socket.AF_UNIX:
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
                 # Accepted sockets inherit it: one system call less for each of them.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._accepting:
@@ -89,17 +90,19 @@ class Listeners:
 
     def remove(self, sock: socket.socket) -> None:
         """Accept no more from `sock`; closed if it was opened here."""
-        fd = sock.fileno()
-        if self._sockets.get(fd) is not sock:
+        # Not sock.fileno(): its owner may have closed it already.
+        fd = next((fd for fd, known in self._sockets.items() if known is sock), None)
+        if fd is None:
             raise ValueError(f"this server does not listen to {sock!r}")
         del self._sockets[fd]
+        own = fd in self._own
+        self._own.discard(fd)
         if self._accepting:
             self._loop.unwatch(fd)
-        if fd in self._own:
-            self._own.discard(fd)
+        if own and sock.fileno() >= 0:
             path = sock.getsockname() if sock.family == socket.AF_UNIX else None
             sock.close()
-            if path:
+            if isinstance(path, str):  # bytes: an abstract name, not a file (unix(7))
                 with contextlib.suppress(OSError):
                     os.unlink(path)
 
@@ -107,22 +110,24 @@ class Listeners:
         """Accept no more at all."""
         for sock in list(self._sockets.values()):
             self.remove(sock)
-        if self._retry is not None:
-            self._retry.cancel()
 
     def address(self) -> tuple[str, int] | str:
         """Where the first one listens."""
         for sock in self._sockets.values():
             name = sock.getsockname()
-            return name[:2] if isinstance(name, tuple) else name
+            return name[:2] if isinstance(name, tuple) else os.fsdecode(name)
         raise RuntimeError("this server listens nowhere: listen() gives it an address")
 
     def resume(self) -> None:
         """Accept, if there is room; does nothing while accepting."""
         if not self._accepting and self._room() > 0:
             self._accepting = True
-            for sock in self._sockets.values():
-                self._watch(sock)
+            for fd, sock in list(self._sockets.items()):
+                if sock.fileno() < 0:
+                    del self._sockets[fd]  # somebody else has closed it
+                    self._own.discard(fd)
+                else:
+                    self._watch(sock)
 
     def _pause(self) -> None:
         if self._accepting:
@@ -134,7 +139,12 @@ class Listeners:
         self._loop.watch(sock.fileno(), self._events, functools.partial(self._accept, sock))
 
     def _accept(self, listener: socket.socket, ready: int) -> None:
-        for _ in range(min(_BATCH, self._room())):
+        fd = listener.fileno()
+        for _ in range(_BATCH):
+            if self._room() <= 0:
+                self._pause()
+            if not self._accepting or self._sockets.get(fd) is not listener:
+                return  # full, or a handler for CONNECT has removed this listener
             try:
                 sock, _ = listener.accept()
             except BlockingIOError:
@@ -149,8 +159,6 @@ class Listeners:
                 self._retry = self._loop.call_later(_RETRY_SECONDS, self.resume)
                 return
             self._accepted(sock)
-        if self._room() <= 0:
-            self._pause()
 
     def _bind(self, address: tuple[str, int] | str) -> socket.socket:
         if isinstance(address, str):
@@ -159,11 +167,21 @@ class Listeners:
             host, port = address
         except (TypeError, ValueError):
             raise TypeError(
-                f"an address is (host, port), a path or a socket, not {address!r:.80}"
+                f"an address is (host, port), a path (str) or a socket, not {address!r:.80}"
             ) from None
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port is {port!r:.80}: it must be a number from 0 to 65535")
-        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            infos = socket.getaddrinfo(
+                host or None,  # "": every IPv4 address, as with socket.bind
+                port,
+                type=socket.SOCK_STREAM,
+                flags=socket.AI_PASSIVE,
+            )
+        except socket.gaierror as error:
+            raise socket.gaierror(
+                error.errno, f"cannot listen at host {host!r:.80}: {error.strerror}"
+            ) from error
         family, *_, name = infos[0]
         return _bound(family, name, reuse_port=self._reuse_port)
 
@@ -181,10 +199,13 @@ def _bound(
         sock.bind(name)
     except OSError as error:
         sock.close()
-        hint = "; stop who listens there, or take another (port 0: any free one)"
+        if family == socket.AF_UNIX:
+            hint = "; remove the file if nobody listens there any more"
+        else:
+            hint = "; stop who listens there, or take another (port 0: any free one)"
         raise OSError(
-            error.errno,
-            f"cannot listen at {name!r}: {error.strerror}"
+            error.errno or errno.EINVAL,  # a path that is too long has none
+            f"cannot listen at {name!r:.80}: {error.strerror or error}"
             + (hint if error.errno == errno.EADDRINUSE else ""),
         ) from error
     except BaseException:

@@ -32,6 +32,8 @@ from collections.abc import Callable
 from time import monotonic
 from types import FrameType, TracebackType
 
+_LONGEST_WAIT = 86_400.0  # seconds
+
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 
@@ -118,8 +120,11 @@ class Loop:
     # Time and calls
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
-        """Call `callback` once, `delay` seconds after this turn began; returns the `Timer`."""
-        timer = Timer(self, monotonic() + delay, callback)
+        """Call `callback` once, `delay` seconds from now; returns the `Timer`.
+
+        A delay that is over already (negative) means the next turn.
+        """
+        timer = Timer(self, monotonic() + max(0.0, delay), callback)
         heapq.heappush(self._timers, (timer.when, next(self._timer_numbers), timer))
         return timer
 
@@ -136,8 +141,9 @@ class Loop:
         """Call `callback` as an ordinary callback when the signal arrives; ``None`` restores.
 
         Only in the main thread (`ValueError` elsewhere): Python has it so.  What was set before
-        is restored by `close`.
+        is restored by `close`, which belongs to the main thread as well then.
         """
+        self._check_open()
         if self._signals is None:
             self._signals = _Signals(self)
         self._signals.set(signum, callback)
@@ -155,8 +161,7 @@ class Loop:
 
     def run(self) -> None:
         """Work until `stop`.  Raises `RuntimeError` if the loop is closed."""
-        if self._closed:
-            raise RuntimeError("this loop is closed: make another")
+        self._check_open()
         poll, callbacks = self._epoll.poll, self._callbacks
         while not self._stopped:
             if self._fresh:
@@ -185,14 +190,17 @@ class Loop:
         self._wake()
 
     def close(self) -> None:
-        """Close the loop's own descriptors, restore the signals.  Closing twice does nothing."""
-        with self._wake_lock:
-            if self._closed:
-                return
-            self._closed = True
-            os.close(self._wake_fd)
+        """Close the loop's own descriptors, restore the signals.  Closing twice does nothing.
+
+        Raises `ValueError`, and closes nothing, outside the main thread if `on_signal` was used.
+        """
+        if self._closed:
+            return
         if self._signals is not None:
             self._signals.close()
+        with self._wake_lock:
+            self._closed = True
+            os.close(self._wake_fd)
         self._callbacks.clear()
         self._fresh.clear()
         self._epoll.close()
@@ -208,11 +216,16 @@ class Loop:
     ) -> None:
         self.close()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this loop is closed: make another")
+
     def _wait(self) -> float:
         """Seconds until something is due."""
         if self._soon:
             return 0.0
-        return max(0.0, self._timers[0][0] - monotonic())
+        # epoll_wait(2) counts milliseconds in 32 bits: at most 24 days.
+        return min(max(0.0, self._timers[0][0] - monotonic()), _LONGEST_WAIT)
 
     def _run_timers(self) -> None:
         while self._timers and self._timers[0][0] <= self.now:
@@ -257,8 +270,7 @@ class _Signals:
     """Signals as callbacks: the interpreter writes their numbers into a pipe (`set_wakeup_fd`)."""
 
     def __init__(self, loop: Loop) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            raise ValueError("signals can only be set in the main thread")
+        _check_main_thread()
         self._loop = loop
         self._callbacks: dict[int, Callable[[], object]] = {}
         self._before: dict[int, signal.Handlers | int | Callable[..., object] | None] = {}
@@ -276,6 +288,7 @@ class _Signals:
             signal.signal(signum, self._before.pop(signum) or signal.SIG_DFL)
 
     def close(self) -> None:
+        _check_main_thread()
         for signum in list(self._callbacks):
             self.set(signum, None)
         signal.set_wakeup_fd(self._wakeup_before)
@@ -287,6 +300,11 @@ class _Signals:
             callback = self._callbacks.get(signum)
             if callback is not None:
                 self._loop._call(callback)
+
+
+def _check_main_thread() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        raise ValueError("signals can only be set and restored in the main thread")
 
 
 def _nothing(signum: int, frame: FrameType | None) -> None:

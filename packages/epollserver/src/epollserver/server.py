@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal, TypeVar, overload
 
-from .connection import Connection, Reason
+from .connection import CLOSED, Connection, Reason
 from .listeners import Address, Listeners
 from .loop import READ, Loop
 
@@ -32,6 +32,9 @@ DISCONNECT: Final = Event.DISCONNECT
 
 Handler = Callable[[Connection], object]
 DisconnectHandler = Callable[[Connection, Reason], object]
+
+# The reasons for which recv() closes a connection and raises.
+_LOST = {Reason.RESET, Reason.TIMEOUT, Reason.ERROR}
 
 _H = TypeVar("_H", bound=Handler)
 _D = TypeVar("_D", bound=DisconnectHandler)
@@ -63,21 +66,23 @@ class EpollServer:
         exclusive: bool = False,
         reuse_port: bool = False,
     ) -> None:
-        if max_conns < 1:
-            raise ValueError(f"max_conns is {max_conns!r}: it must be 1 or more")
-        if high_water < 1:
-            raise ValueError(f"high_water is {high_water!r}: it must be 1 byte or more")
+        _check_count("max_conns", max_conns)
+        _check_count("high_water", high_water)
+        _check_count("backlog", backlog)
         self.max_conns = max_conns
         self.high_water = high_water
         self.connections: set[Connection] = set()
-        """The connections that are served now; look, do not change."""
+        """The connections that are served now.  Go through a copy: a `write` that finds its
+        peer gone removes one."""
         self.loop = Loop()
         """The server's `Loop`: timers, signals, other descriptors."""
         self._on_connect: Handler | None = None
         self._on_receive: Handler = _nobody
         self._on_response: Handler | None = None
         self._on_disconnect: DisconnectHandler | None = None
+        self._leaving: dict[Connection, Reason] = {}  # closed, DISCONNECT is due
         self._started = False
+        self._serving = False
         self._thread: threading.Thread | None = None
         self._listeners = Listeners(
             self.loop,
@@ -108,7 +113,8 @@ class EpollServer:
     def add_handler(self, handler: Callable[..., object], on_event: Event) -> None:
         """Call `handler` when `on_event` happens, instead of the one that was there.
 
-        ``CONNECT``: ``handler(conn)``; a handler that returns ``False`` refuses the connection.
+        ``CONNECT``: ``handler(conn)``; a handler that returns ``False`` refuses the connection,
+        which is closed; what it wrote before is sent as far as the socket takes it at once.
         ``RECEIVE``: ``handler(conn)``; there is something to read, be it the end.
         ``RESPONSE``: ``handler(conn)``; what a `Connection.write` had to keep is out.
         ``DISCONNECT``: ``handler(conn, reason)``; once per connection that was not refused. The
@@ -182,7 +188,8 @@ class EpollServer:
         """Serve a connected socket as if it had been accepted; returns its `Connection`.
 
         The descriptor is taken over: `sock` is empty afterwards.  For `socket.socketpair` in
-        tests, and for descriptors that come from elsewhere.
+        tests, and for descriptors that come from elsewhere.  It counts for `max_conns`, and is
+        served also if that many are there already.
         """
         conn = Connection(self, sock)
         try:
@@ -195,6 +202,7 @@ class EpollServer:
             try:
                 if self._on_connect(conn) is False:
                     self.connections.discard(conn)
+                    self._leaving.pop(conn, None)  # if the handler has closed it as well
                     conn.close()
             except Exception as error:
                 self._handler_failed(conn, error)
@@ -207,22 +215,21 @@ class EpollServer:
 
         In the main thread SIGINT and SIGTERM stop the server, unless the program has set
         handlers of its own; `threaded` touches no signals.
-        Raises `RuntimeError` if there is no handler for ``RECEIVE``, or when called twice.
+        Raises `RuntimeError` if there is no handler for ``RECEIVE``, when called twice, and with
+        `threaded` if `Loop.on_signal` is in use: only the main thread can put that back.
         """
         if self._on_receive is _nobody:
             raise RuntimeError("nobody would read: add a handler for RECEIVE before start()")
         if self._started:
-            raise RuntimeError("this server was started already: make another")
-        self._started = True
+            raise RuntimeError("this server was started or closed already: make another")
+        if threaded and self.loop._signals is not None:
+            raise RuntimeError("threaded=True and on_signal() exclude each other")
+        self._started = self._serving = True
         if threaded:
             self._thread = threading.Thread(target=self._serve, name="epollserver", daemon=True)
             self._thread.start()
-            return
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(signum) in (signal.default_int_handler, signal.SIG_DFL):
-                    self.loop.on_signal(signum, self.stop)
-        self._serve()
+        else:
+            self._serve(signals=threading.current_thread() is threading.main_thread())
 
     def stop(self) -> None:
         """Close everything and let `start` return; ``DISCONNECT`` fires for every connection.
@@ -232,10 +239,20 @@ class EpollServer:
         self.loop.stop()
 
     def close(self) -> None:
-        """Close listeners, connections and the loop, as `start` does at its end.
+        """Stop and close everything; of a server that was never started, too.
 
-        For a server that was never started.  Closing twice does nothing.
+        Waits for the thread of ``start(threaded=True)``.  A server that is serving in this thread
+        (a handler closes it) or in the caller's own one is told to stop, as by `stop`.
+        Closing twice does nothing.
         """
+        self.stop()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        if not self._serving:
+            self._close()
+
+    def _close(self) -> None:
+        self._started = True  # and over
         self._listeners.clear()
         for conn in list(self.connections):
             conn._end(Reason.SERVER_STOP)
@@ -251,17 +268,19 @@ class EpollServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
-        if self._thread is not None:
-            self._thread.join()
         self.close()
 
-    def _serve(self) -> None:
+    def _serve(self, signals: bool = False) -> None:
         try:
+            if signals:
+                for signum in (signal.SIGINT, signal.SIGTERM):
+                    if signal.getsignal(signum) in (signal.default_int_handler, signal.SIG_DFL):
+                        self.loop.on_signal(signum, self.stop)
             self._listeners.resume()
             self.loop.run()
         finally:
-            self.close()
+            self._close()
+            self._serving = False
 
     # Called by connections
 
@@ -273,7 +292,7 @@ class EpollServer:
                 self._handler_failed(conn, error)
 
     def _handler_failed(self, conn: Connection, error: Exception) -> None:
-        if isinstance(error, OSError) and conn.fileno() < 0:
+        if isinstance(error, OSError) and conn._state is CLOSED and conn._reason in _LOST:
             # Its own recv() met a broken connection, and closed it: nothing went wrong here.
             _log.debug("connection lost: %s", error)
             return
@@ -284,15 +303,27 @@ class EpollServer:
         """Count one less; tell the owner at the end of this turn, when no handler is at work."""
         if conn in self.connections:
             self.connections.discard(conn)
-            self.loop.call_soon(lambda: self._disconnected(conn, reason))
+            if not self._leaving:
+                self.loop.call_soon(self._say_goodbye)
+            self._leaving[conn] = reason
         self._listeners.resume()
 
-    def _disconnected(self, conn: Connection, reason: Reason) -> None:
-        if self._on_disconnect is not None:
+    def _say_goodbye(self) -> None:
+        leaving, self._leaving = self._leaving, {}
+        if self._on_disconnect is None:
+            return
+        for conn, reason in leaving.items():
             try:
                 self._on_disconnect(conn, reason)
             except Exception:
                 _log.exception("the handler for DISCONNECT failed")
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r:.80}: it must be a whole number")
+    if value < 1:
+        raise ValueError(f"{name} is {value!r}: it must be 1 or more")
 
 
 def _nobody(conn: Connection) -> None:

@@ -1,0 +1,375 @@
+"""write(), sendfile(), finish(): what is sent when, in order, and how much is kept."""
+
+import contextlib
+import io
+import logging
+import random
+import socket
+
+import pytest
+
+import clients
+from epollserver import DISCONNECT, RECEIVE, RESPONSE, Reason
+
+# More than the kernel keeps for a socket whose peer does not read.
+LARGE = 8 << 20
+DATA = random.Random(0).randbytes(LARGE)
+
+
+@pytest.fixture
+def ended(server):
+    """The reasons of DISCONNECT so far; the first one stops the server."""
+    reasons = []
+    server.add_handler(lambda conn, reason: (reasons.append(reason), server.stop()), DISCONNECT)
+    return reasons
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    with path.open("rb") as file:
+        yield file
+
+
+# write()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_write_goes_out_at_once(server, pair, kind):
+    given, peer = pair()
+    conn = server.adopt(given)
+    conn.write(kind(b"hello"))
+    assert conn.queued == 0
+    assert peer.recv(100) == b"hello"  # no loop has run
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_what_does_not_fit_follows_in_order(server, pair, kind):
+    given, peer = pair()
+    conn = server.adopt(given)
+    sent = DATA
+    buffer = bytearray(sent)
+    data = memoryview(buffer) if kind is memoryview else kind(buffer)
+    conn.write(data)
+    conn.write(data)
+    buffer[:] = bytes(LARGE)  # the caller may use it again
+    conn.write(b"end")
+    assert conn.queued > LARGE
+    server.start(threaded=True)
+    assert clients.read_exactly(peer, 2 * LARGE + 3) == sent + sent + b"end"
+
+
+def test_a_memoryview_of_wide_items(server, pair):
+    given, peer = pair()
+    conn = server.adopt(given)
+    sent = DATA
+    conn.write(memoryview(sent).cast("I"))
+    conn.write(memoryview(sent).cast("I"))
+    server.start(threaded=True)
+    assert clients.read_exactly(peer, 2 * LARGE) == sent + sent
+
+
+def test_an_empty_write_does_nothing(server, run, pair, after_turns):
+    given, peer = pair()
+    conn = server.adopt(given)
+    responses = []
+    server.add_handler(responses.append, RESPONSE)
+    conn.write(b"")
+    clients.fill(conn)
+    queued = conn.queued
+    conn.write(b"")
+    assert conn.queued == queued
+    assert len(conn._out) == 1
+    after_turns(server, 3, server.stop)
+    run(server)
+    assert not responses
+    assert peer
+
+
+def test_response_only_for_what_had_to_wait(server, run, pair, after_turns):
+    given, peer = pair()
+    conn = server.adopt(given)
+    order = []
+
+    @server.handler(on_event=RESPONSE)
+    def response(conn):
+        assert conn.queued == 0
+        order.append("response")
+        after_turns(server, 3, server.stop)
+
+    @server.loop.call_soon
+    def writes():
+        conn.write(b"at once")
+        after_turns(server, 3, wait)
+
+    def wait():
+        order.append("wait")
+        written = clients.fill(conn)
+        clients.read_exactly(peer, written + len(b"at once") - conn.queued)
+
+    run(server)
+    assert order == ["wait", "response"]
+
+
+def test_response_may_write_more(server, pair):
+    given, peer = pair()
+    conn = server.adopt(given)
+    conn.data = 3
+
+    @server.handler(on_event=RESPONSE)
+    def response(conn):
+        while conn.data and not conn.queued:  # the peer may be so quick that nothing waits
+            conn.data -= 1
+            conn.write(bytes(LARGE))
+        if not conn.queued:
+            conn.finish()
+
+    conn.write(bytes(LARGE))
+    server.start(threaded=True)
+    assert len(clients.read_to_end(peer)) == 4 * LARGE
+
+
+@pytest.mark.parametrize("wrong", ["text", 5, [1, 2], None])
+def test_what_cannot_be_written(server, pair, wrong):
+    given, peer = pair()
+    conn = server.adopt(given)
+    with pytest.raises(TypeError, match="bytes-like"):
+        conn.write(wrong)
+    clients.fill(conn)
+    queued = conn.queued
+    with pytest.raises(TypeError, match="bytes-like"):
+        conn.write(wrong)
+    assert conn.queued == queued
+    assert peer
+
+
+def test_a_write_to_a_peer_that_is_gone_raises_nothing(server, run, pair, ended):
+    given, peer = pair()
+    conn = server.adopt(given)
+
+    @server.loop.call_soon
+    def write():
+        peer.close()
+        conn.write(b"x")
+        conn.write(b"x")
+        assert conn.fileno() == -1
+
+    run(server)
+    assert ended == [Reason.RESET]
+
+
+def test_reading_is_held_above_high_water(make_server, pair):
+    # The peer asks and asks, and never reads: it is not read any more, and then it is again.
+    server = make_server(high_water=1 << 20)
+    most = []
+
+    @server.handler(on_event=RECEIVE)
+    def receive(conn):
+        conn.data = (conn.data or 0) + len(conn.recv(1000))
+        conn.write(bytes(100_000))
+        most.append(conn.queued)
+
+    given, peer = pair()
+    conn = server.adopt(given)
+    server.start(threaded=True)
+    peer.settimeout(0.1)
+    asked = 0
+    with contextlib.suppress(TimeoutError):
+        while asked < 2 << 20:  # without the mark, 200 MB would wait then
+            asked += peer.send(bytes(1000))
+    assert conn.data < asked
+    assert max(most) <= server.high_water + 100_000
+    peer.settimeout(clients.PATIENCE)
+    answers = 0
+    while conn.data < asked:
+        answers += len(peer.recv(1 << 20))
+    assert max(most) <= server.high_water + 100_000
+
+
+# sendfile()
+
+
+def test_a_file_takes_its_turn(server, pair, file):
+    given, peer = pair()
+    conn = server.adopt(given)
+    data = DATA
+    conn.write(b"head" + data)
+    assert conn.sendfile(file) == LARGE
+    conn.write(b"between")
+    with open(file.name, "rb") as again:
+        assert conn.sendfile(again, 8, 100) == 100
+        conn.write(b"end")
+        server.start(threaded=True)
+        expected = b"head" + data + data + b"between" + data[8:108] + b"end"
+        assert clients.read_exactly(peer, len(expected)) == expected
+        server.close()
+        assert file.closed
+        assert again.closed
+
+
+def test_a_small_file_goes_out_at_once(server, run, pair, after_turns, tmp_path):
+    given, peer = pair()
+    conn = server.adopt(given)
+    server.add_handler(lambda conn: pytest.fail("nothing had to wait"), RESPONSE)
+    (tmp_path / "small").write_bytes(b"small file")
+    file = (tmp_path / "small").open("rb")
+    assert conn.sendfile(file, offset=6) == 4
+    assert (conn.queued, file.closed) == (0, True)
+    assert peer.recv(100) == b"file"
+    after_turns(server, 3, server.stop)
+    run(server)
+
+
+@pytest.mark.parametrize(("offset", "count"), [(0, 0), (LARGE, None), (LARGE + 5, None)])
+def test_nothing_of_a_file(server, pair, file, offset, count):
+    given, peer = pair()
+    conn = server.adopt(given)
+    assert conn.sendfile(file, offset, count) == 0
+    assert (conn.queued, file.closed) == (0, True)
+    conn.write(b"next")
+    assert peer.recv(100) == b"next"
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "stop", "finish first", "close first"])
+def test_the_file_is_closed_whatever_happens(server, run, pair, ended, file, end):
+    given, peer = pair()
+    conn = server.adopt(given)
+    if end.endswith("first"):
+        conn.write(bytes(LARGE))
+        conn.finish() if end.startswith("finish") else conn.close()
+        assert conn.sendfile(file) == 0
+    else:
+        clients.fill(conn)
+        conn.sendfile(file)
+        assert not file.closed
+        act = {"close": conn.close, "reset": peer.close, "stop": server.stop}[end]
+        server.loop.call_soon(act)
+        run(server)
+    assert file.closed
+
+
+@pytest.mark.parametrize(("offset", "count"), [(-1, None), (0, -1), (-1, 10)])
+def test_a_negative_part_of_a_file(server, pair, file, offset, count):
+    given, _ = pair()
+    conn = server.adopt(given)
+    with pytest.raises(ValueError, match="neither may be negative"):
+        conn.sendfile(file, offset, count)
+    assert file.closed
+
+
+def test_a_file_without_a_descriptor(server, pair):
+    given, _ = pair()
+    conn = server.adopt(given)
+    file = io.BytesIO(b"x")
+    with pytest.raises(io.UnsupportedOperation, match="fileno"):
+        conn.sendfile(file)
+    assert file.closed
+
+
+def test_a_file_that_is_shorter_than_promised(server, run, pair, ended, file, caplog):
+    given, peer = pair()
+    conn = server.adopt(given)
+    server.loop.call_soon(lambda: conn.sendfile(file, LARGE - 10, 11))
+    run(server)
+    assert len(clients.read_to_end(peer)) == 10
+    assert ended == [Reason.ERROR]
+    assert file.closed
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "file ended 1 bytes before what was promised" in record.getMessage()
+    caplog.clear()
+
+
+def test_a_file_that_somebody_else_has_closed(server, run, pair, ended, file, caplog):
+    given, peer = pair()
+    conn = server.adopt(given)
+    written = clients.fill(conn)
+    conn.sendfile(file)
+    file.close()
+    server.loop.call_soon(lambda: clients.read_exactly(peer, written - 65536))
+    run(server)
+    assert ended == [Reason.ERROR]
+    (record,) = caplog.records
+    assert "closed file" in record.getMessage()
+    caplog.clear()
+
+
+def test_a_file_whose_close_fails(server, run, pair, ended, file, caplog):
+    class Stubborn:
+        def fileno(self):
+            return file.fileno()
+
+        def close(self):
+            raise OSError("not now")
+
+    given, peer = pair()
+    conn = server.adopt(given)
+    assert conn.sendfile(Stubborn(), 0, 10) == 10
+    assert len(peer.recv(100)) == 10  # sent, and the connection goes on
+    clients.fill(conn)
+    conn.sendfile(Stubborn())
+    server.loop.call_soon(conn.close)
+    run(server)
+    assert ended == [Reason.OWN_CLOSE]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "cannot close a file that was sent"
+    ] * 2
+    caplog.clear()
+
+
+# finish()
+
+
+def test_finish_closes_when_everything_is_out(server, pair, ended):
+    given, peer = pair()
+    conn = server.adopt(given)
+    conn.write(bytes(LARGE))
+    conn.finish()
+    conn.write(b"too late")
+    conn.finish()
+    assert conn.fileno() >= 0
+    server.start(threaded=True)
+    assert clients.read_to_end(peer) == bytes(LARGE)
+    server.close()
+    assert ended == [Reason.OWN_CLOSE]
+
+
+def test_finish_with_nothing_to_send_closes_at_once(server, run, pair, ended):
+    given, _ = pair()
+    conn = server.adopt(given)
+    conn.finish()
+    assert conn.fileno() == -1
+    run(server)
+    assert ended == [Reason.OWN_CLOSE]
+
+
+def test_finish_reads_no_more(server, pair):
+    @server.handler(on_event=RECEIVE)
+    def receive(conn):
+        conn.data = (conn.data or 0) + 1
+        assert conn.data == 1
+        conn.recv(1)
+        conn.write(bytes(LARGE))
+        conn.finish()
+
+    given, peer = pair()
+    server.adopt(given)
+    peer.send(b"more than one byte")
+    server.start(threaded=True)
+    # A UNIX socket that is closed with something unread resets; the data comes before that.
+    assert clients.read_exactly(peer, LARGE) == bytes(LARGE)
+
+
+def test_everything_of_a_socket_is_there(server):
+    @server.handler(on_event=RECEIVE)
+    def receive(conn):
+        assert isinstance(conn, socket.socket)
+        conn.recv(100)
+        conn.write(repr((conn.getsockname(), conn.getpeername())).encode())
+        conn.finish()
+
+    server.start(threaded=True)
+    with clients.connect(server.address) as client:
+        client.sendall(b"?")
+        assert eval(clients.read_to_end(client)) == (server.address, client.getsockname())
