@@ -36,6 +36,11 @@ class RawClient:
     def send(self, data):
         self.sock.sendall(data)
 
+    def send_for_ever(self, data):
+        """Send until the other side makes that an error."""
+        while True:
+            self.send(data)
+
     def end(self):
         """Send no more; still read."""
         self.sock.shutdown(socket.SHUT_WR)

@@ -5,13 +5,13 @@ The message is for the log of the one who runs the server; the client is told th
 
 from http import HTTPStatus
 
-# RFC 9110, section 15.  The standard library's phrases differ from one Python to the next.
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
+"""The phrase of each status (RFC 9110, 15); those of the standard library differ by Python."""
 
 
 class HttpError(Exception):

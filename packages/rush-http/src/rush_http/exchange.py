@@ -6,13 +6,16 @@
                                    │                            IDLE    Limits.idle_seconds
                                    ├──▶ ANSWER ──▶ IDLE         HEAD    Limits.head_seconds
                                    │                            BODY    Limits.body_seconds
-                                   └──▶ LAST ──▶ closed         ANSWER  the application's time
+                                   ├──▶ BEHIND ──▶ IDLE         ANSWER  the application's time
+                                   │                            BEHIND  Limits.write_seconds
+                                   └──▶ LAST ──▶ closed         LAST    Limits.write_seconds
          refused ──▶ LAST ──▶ LINGER ──▶ closed                 LINGER  Limits.linger_seconds
 
 IDLE: nothing of a request is there.  HEAD, BODY: a part of it.  ANSWER: the callback has returned
-and will answer later; reading pauses.  LAST: the last answer was given.  LINGER: it is out, and
-what the client still sends is dropped until it has read why (RFC 9112, 9.6): closing a socket with
-unread bytes would reset the connection, and take the answer away from it.
+and will answer later.  BEHIND: the next requests are here already, and wait until the client has
+read the answers before.  In both of these reading pauses.  LAST: the last answer was given.
+LINGER: it is out, and what the client still sends is dropped until it has read why (RFC 9112, 9.6):
+closing a socket with unread bytes would reset the connection, and take the answer away from it.
 """
 
 import contextlib
@@ -35,6 +38,7 @@ IDLE: Final = "idle"
 HEAD: Final = "head"
 BODY: Final = "body"
 ANSWER: Final = "answer"
+BEHIND: Final = "behind"
 LAST: Final = "last"
 LINGER: Final = "linger"
 
@@ -53,12 +57,12 @@ class Exchange:
 
     __slots__ = (
         "_body",
-        "_body_bytes",
         "_dropped",
         "_request",
         "_requests",
         "_server",
         "_together_bytes",
+        "_unannounced",
         "_unsent",
         "connection_line",
         "head",
@@ -81,8 +85,9 @@ class Exchange:
         self._server = server
         self._requests = 0
         self._request: Head | None = None  # whose body is arriving
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        # Not a list: of a body that drips in, the pieces would be larger than what they hold.
+        self._body: bytearray | None = None
+        self._unannounced = False  # the connection ends by our word, which the client has not read
         self._unsent = 0
         self._dropped = 0
 
@@ -99,7 +104,7 @@ class Exchange:
                 if event is END:
                     self._message_complete(conn)
                     if self.phase is not IDLE or self._client_is_behind(conn):
-                        break  # the rest waits in the parser
+                        break  # the rest waits in the parser, reading is paused
                 elif isinstance(event, Head):
                     self._head_complete(event)
                 elif isinstance(event, bytes):
@@ -149,32 +154,39 @@ class Exchange:
         if server.bodies_bytes + len(piece) > server.limits.bodies_bytes:
             raise ServiceUnavailable("too many bodies in memory (Limits.bodies_bytes)")
         server.bodies_bytes += len(piece)
-        self._body_bytes += len(piece)
-        self._body.append(piece)
+        if self._body is None:
+            self._body = bytearray()
+        self._body += piece
         self.since = server.epoll.loop.now
 
     def _message_complete(self, conn: Connection) -> None:
         head, self._request = self._request, None
         assert head is not None
-        body = b"".join(self._body)
+        body = b"" if self._body is None else bytes(self._body)
         self.release()
         self.phase = IDLE
         self.dispatch(conn, head, body)
 
     def release(self) -> None:
         """Let go of an unfinished body."""
-        if self._body_bytes:
-            self._server.bodies_bytes -= self._body_bytes
-            self._body_bytes = 0
-            self._body = []
+        if self._body is not None:
+            self._server.bodies_bytes -= len(self._body)
+            self._body = None
 
     def _connection_line(self, head: Head) -> bytes:
         """The server's word on whether the connection goes on: it is stopping, or has a limit."""
         self._requests += 1
         limit = self._server.limits.requests
         if self._server.draining or (limit is not None and self._requests >= limit):
+            self._unannounced = head.connection_line is not CLOSE
             return CLOSE
         return head.connection_line
+
+    def drain(self) -> None:
+        """The server is stopping: let an answer that is still to come be the last one."""
+        if self.phase is ANSWER:
+            self._unannounced = self.connection_line is not CLOSE
+            self.connection_line = CLOSE
 
     def _failed(self, conn: Connection, error: Exception) -> None:
         """Answer for a callback that raised."""
@@ -201,25 +213,37 @@ class Exchange:
             self.phase = LAST
             self._end(conn)
             return
-        self.phase = IDLE
-        conn.resume()
-        if self.parser.buffered:
+        self.since = self._server.epoll.loop.now
+        if not self.parser.buffered:
+            self.phase = IDLE
+            conn.resume()
+            return
+        self.phase = BEHIND
+        if conn.queued <= _TOGETHER_BYTES:
             # Not now: each answer could make the next one, one call inside the other.
             self._server.epoll.loop.call_soon(lambda: self.drained(conn))
 
     def drained(self, conn: Connection) -> None:
         """Go on: what was written is out, or a late answer was given."""
-        self.since = self._server.epoll.loop.now
         if self.phase is LINGER:
+            self.since = self._server.epoll.loop.now
             self._shut(conn)
-        elif self.phase in (IDLE, HEAD, BODY) and self.parser.buffered and conn.fileno() >= 0:
+        elif self.phase is BEHIND and conn.fileno() >= 0:
+            self.phase = IDLE
+            conn.resume()
             self.feed(conn, b"")
+        elif self.phase is IDLE:
+            self.since = self._server.epoll.loop.now
 
     def _client_is_behind(self, conn: Connection) -> bool:
         """Whether the client has to read before more of its requests are answered."""
         if self._together_bytes > _TOGETHER_BYTES:
             self.write_together(conn)
-        return conn.queued > _TOGETHER_BYTES
+        if conn.queued <= _TOGETHER_BYTES or not self.parser.buffered:
+            return False
+        self.phase = BEHIND
+        conn.pause()
+        return True
 
     def write_together(self, conn: Connection) -> None:
         """Write the answers of this turn so far."""
@@ -233,9 +257,15 @@ class Exchange:
     def _refuse(self, conn: Connection, error: HttpError) -> None:
         """Say why no more is read from this client."""
         _log.info("refused: %s", error)
+        method = self.parser.method if self._request is None else self._request.method
         self.release()
         self._request = self.head = None
-        answer = render(error.status, _page(error.status), connection_line=CLOSE)
+        answer = render(
+            error.status,
+            _page(error.status),
+            connection_line=CLOSE,
+            head_only=method == "HEAD",
+        )
         if self.together is None:
             conn.write(answer)
         else:
@@ -244,7 +274,7 @@ class Exchange:
 
     def _end(self, conn: Connection) -> None:
         """Close after the last answer; wait for the client if it may still be sending."""
-        if self.parser.clean:
+        if self.parser.clean and not self._unannounced:
             conn.finish()
             return
         self.phase = LINGER
@@ -260,7 +290,7 @@ class Exchange:
     def _drop(self, conn: Connection, data: bytes) -> None:
         self._dropped += len(data)
         if self._dropped > self._server.limits.linger_bytes:
-            conn.close()
+            conn.pause()  # it has until the end of Limits.linger_seconds to read the answer
 
     def check(self, conn: Connection, now: float) -> None:
         """Apply the time limits; called about once a second."""

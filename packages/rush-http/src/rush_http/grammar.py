@@ -5,12 +5,14 @@ two servers could read differently is refused: that is how requests are smuggled
 """
 
 import re
+import socket
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from .errors import BadRequest, NotImplementedHere, VersionNotSupported
 
 Protocol = tuple[int, int]
+"""The version of HTTP: ``(1, 1)`` or ``(1, 0)``."""
 Field = tuple[str, str]
 
 HTTP_1_0: Protocol = (1, 0)
@@ -27,11 +29,12 @@ _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DIGITS = re.compile(r"[0-9]+")
 # RFC 3986, 3.2.2: reg-name or IPv4address, IP-literal; then RFC 9110, 7.2: an optional port.
 _HOST = re.compile(
-    r"(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*(?::[0-9]{0,5})?"
-    r"|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?"
+    r"[0-9A-Za-z\-._~!$&'()*+,;=%]*(?::[0-9]{0,5})?"
+    r"|\[([0-9A-Fa-f:.]+)\](?::[0-9]{0,5})?"
     r"|\[v[0-9A-Fa-f]+\.[0-9A-Za-z\-._~!$&'()*+,;=:]+\](?::[0-9]{0,5})?"
 )
-_ABSOLUTE = re.compile(r"https?://([^/?]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
+# RFC 9110, 4.2.1: a URL without a host is refused.
+_ABSOLUTE = re.compile(r"https?://([^/?:][^/?]*)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
 
 # An exabyte: int() of a million digits would take its time.
 _MAX_LENGTH_DIGITS = 18
@@ -109,25 +112,42 @@ def decoded_path(path: str) -> str:
 def field_line(line: bytes) -> Field:
     """Take apart ``name: value`` (RFC 9112, section 5); the name in lower case."""
     name, colon, value = line.partition(b":")
-    if not colon:
-        raise BadRequest(f"header line without a colon: {line[:80]!r}")
-    if not _TOKEN.fullmatch(name):
-        if line[:1] in b" \t":
-            raise BadRequest(f"white space before a header (RFC 9112, 5.2): {line[:80]!r}")
-        if name[-1:] in b" \t":
-            raise BadRequest(f"space before the colon (RFC 9112, 5.1): {line[:80]!r}")
-        raise BadRequest(f"header name is not a token (RFC 9110, 5.1): {name[:80]!r}")
+    if not colon or not _TOKEN.fullmatch(name):
+        raise _bad_field_line(line, name, colon)
     value = value.strip(b" \t")
     if value.translate(None, _VALUE_BYTES):
         raise BadRequest(f"control bytes in a header (RFC 9110, 5.5): {name[:80]!r}")
     return name.decode("ascii").lower(), value.decode("latin-1")
 
 
+def _bad_field_line(line: bytes, name: bytes, colon: bytes) -> BadRequest:
+    if line.startswith((b" ", b"\t")):
+        return BadRequest(f"white space before a header, or a fold (RFC 9112, 5.2): {line[:80]!r}")
+    if not colon:
+        return BadRequest(f"header line without a colon: {line[:80]!r}")
+    if name.endswith((b" ", b"\t")):
+        return BadRequest(f"space before the colon (RFC 9112, 5.1): {line[:80]!r}")
+    return BadRequest(f"header name is not a token (RFC 9110, 5.1): {name[:80]!r}")
+
+
 def host(value: str) -> str:
     """Check the value of ``Host``, or the authority of a target (RFC 9110, 7.2)."""
-    if not _HOST.fullmatch(value):
+    match = _HOST.fullmatch(value)
+    if (
+        match is None
+        or ("%" in value and _BAD_PERCENT.search(value))
+        or (match[1] is not None and not _is_ipv6(match[1]))
+    ):
         raise BadRequest(f"invalid host: {value[:80]!r}")
     return value
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        return False
+    return True
 
 
 def content_length(value: str) -> int:

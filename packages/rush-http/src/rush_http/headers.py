@@ -17,11 +17,7 @@ class Headers(Mapping[str, str]):
         """`lines` are (name, value) in the order they came, the names in lower case."""
         self._lines = lines
         values = dict(lines)
-        if len(values) != len(lines):
-            for name in values:
-                joint = "; " if name == "cookie" else ", "
-                values[name] = joint.join(value for key, value in lines if key == name)
-        self._values = values
+        self._values = values if len(values) == len(lines) else _joined(lines)
 
     def __getitem__(self, name: str) -> str:
         try:
@@ -61,3 +57,13 @@ class Headers(Mapping[str, str]):
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Every line as (name in lower case, value), in order."""
         return self._lines
+
+
+def _joined(lines: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in lines:
+        if name in values:
+            joint = "; " if name == "cookie" else ", "
+            value = f"{values[name]}{joint}{value}"
+        values[name] = value
+    return values

@@ -39,8 +39,8 @@ class Limits:
     """An answer waits and the client reads nothing; past it the connection is closed."""
     linger_seconds: float = 2.0
     """How long a refused client may go on sending, so that it can read why; then it is closed."""
-    linger_bytes: int = 1024 * 1024
-    """How much a refused client may go on sending."""
+    linger_bytes: int = 16 * 1024 * 1024
+    """How much of that is read and dropped: clients that send all before they read need it."""
     requests: int | None = None
     """Requests per connection; the last one is answered with ``Connection: close``."""
 

@@ -9,7 +9,7 @@ the same bytes mean the same, however they are cut.
 bytes.  A connection keeps its last head: the same bytes again cost one comparison.  A worker keeps
 single header lines (`Memo`).  Both hold what the plain path's own functions have said of the same
 bytes, so a hit can only be a good one.  A head that is not there in one piece, or is so long that a
-limit could be met, goes the plain way.
+limit could be met, goes the plain way; and what is refused, is refused by the plain path.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +26,9 @@ from .responses import CLOSE, KEEP_ALIVE
 # A client's last head is kept only up to this size: 10,000 connections are not to cost more than
 # a few dozen MB.  A browser's head has 500 to 1,500 bytes.
 _LAST_HEAD_BYTES = 2048
+
+# What a body is given at a time: a large buffer full of small requests is not copied for each.
+_PIECE_BYTES = 65536
 
 # RFC 9112, 2.2: empty lines before a request line; a robust server skips "at least one".
 _EMPTY_LINES = 4
@@ -61,8 +64,10 @@ class End:
 
 
 END: Final = End()
+"""The one `End`: the request whose head came last is complete."""
 
 Event = Head | bytes | End
+"""What `RequestParser.feed` gives: a head, a piece of its body, its end."""
 
 
 class Memo:
@@ -141,10 +146,9 @@ class RequestParser:
         """
         self._repeat = None
         if self._position == len(self._buffer):
-            self._buffer = data
-        else:
-            self._buffer = self._buffer[self._position :] + data
-        self._position = 0
+            self._buffer, self._position = data, 0
+        elif data:
+            self._buffer, self._position = self._buffer[self._position :] + data, 0
         return iter(self._next, None)
 
     def recall(self, data: bytes) -> Head | None:
@@ -168,6 +172,11 @@ class RequestParser:
         )
 
     @property
+    def method(self) -> str | None:
+        """The method of a head that has begun, or was refused after its request line."""
+        return None if self._request_line is None else self._request_line.method
+
+    @property
     def clean(self) -> bool:
         """Whether nothing is unfinished: no byte waits, no message has begun or was refused."""
         return self._position == len(self._buffer) and self._at_rest()
@@ -179,6 +188,7 @@ class RequestParser:
             self._state = RequestParser._refused
             raise
         if event is None and self.clean:
+            self._buffer, self._position = b"", 0  # an idle connection keeps no 64 KiB
             self._repeat = self._last_raw or None
         return event
 
@@ -203,11 +213,15 @@ class RequestParser:
         lines = raw[:-4].split(b"\r\n")
         if not lines[0] or len(lines) - 1 > self._limits.fields_count:
             return self._head_by_lines()
-        head = self._head_of(grammar.request_line(lines[0]), self._known_fields(lines))
+        try:
+            head = self._head_of(grammar.request_line(lines[0]), self._known_fields(lines))
+            self._began(head)
+        except HttpError:
+            return self._head_by_lines()  # nothing was taken yet: it refuses the same bytes
         self._position = end + 4
         if not head.has_body and len(raw) <= _LAST_HEAD_BYTES:
             self._last_raw, self._last_head = raw, head
-        return self._began(head)
+        return head
 
     def _known_fields(self, lines: list[bytes]) -> list[Field]:
         """The fields in `lines` after the first one, each from the memo if it is there."""
@@ -242,11 +256,11 @@ class RequestParser:
             self._fields.append(grammar.field_line(line))
 
     def _lines_done(self, line: RequestLine) -> Event:
-        head = self._head_of(line, self._fields)
+        head = self._began(self._head_of(line, self._fields))
         self._skipped = self._fields_bytes = 0
         self._request_line = None
         self._fields = []
-        return self._began(head)
+        return head
 
     def _line(self, limit: int, error: type[HttpError], option: str) -> bytes | None:
         """Take a line without its CRLF, or return None if it is not complete."""
@@ -309,15 +323,16 @@ class RequestParser:
     def _body_piece(self) -> Event | None:
         body = self._body
         assert body is not None
-        data = self._buffer[self._position :]
-        if not data:
-            return None
-        payload = body.feed(data)
-        self._buffer, self._position = b"", 0
-        if body.done:
-            self._buffer = body.rest
-            self._state = RequestParser._end
-        return payload or self._state(self)
+        while data := self._buffer[self._position : self._position + _PIECE_BYTES]:
+            payload = body.feed(data)
+            self._position += len(data)
+            if body.done:
+                self._position -= len(body.rest)
+                self._state = RequestParser._end
+                return payload or self._end()
+            if payload:
+                return payload
+        return None
 
     def _refused(self) -> Event | None:
         raise RuntimeError("this parser has refused its connection: nothing more can be fed")

@@ -23,15 +23,19 @@ from time import time
 from .errors import REASONS
 
 CLOSE = b"Connection: close\r\n"
-KEEP_ALIVE = b"Connection: keep-alive\r\n"  # an HTTP/1.0 client must be told (RFC 9112, C.2.2)
+"""The line of an answer after which the connection is closed."""
+KEEP_ALIVE = b"Connection: keep-alive\r\n"
+"""The line that an HTTP/1.0 client must be told if its connection goes on (RFC 9112, C.2.2)."""
 
 TEXT = "text/plain; charset=utf-8"
+"""The ``Content-Type`` of an answer that names no other."""
 
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date"})
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 HeaderLines = Iterable[tuple[str, str]]
+"""The caller's own header lines: pairs of name and value."""
 
 
 def http_date(timestamp: float) -> str:

@@ -26,6 +26,7 @@ from .parser import Memo
 from .responses import TEXT, HeaderLines, render
 
 OnMessageComplete = Callable[[bytes, Connection, Protocol, str, str, str, Headers], object]
+"""What `HttpServer` calls: body, conn, protocol, method, path, query, headers."""
 
 # recv(2) of 64 KiB costs the same as of 1 KiB; from 256 KiB on the allocation costs more than it.
 _RECEIVE_BYTES = 65536
@@ -104,14 +105,17 @@ class HttpServer:
         self.epoll.loop.call_soon_threadsafe(partial(self._drain, grace, idle_grace))
 
     def close(self) -> None:
-        """Close everything, for a server that never ran.  Closing twice does nothing."""
+        """Stop at once and close everything, also of a server that never ran.
+
+        Waits for the thread of ``run(threaded=True)``.  Closing twice does nothing.
+        """
         self.epoll.close()
 
     def __enter__(self) -> "HttpServer":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.epoll.__exit__(None, None, None)
+        self.close()
 
     # Answering
 
@@ -138,9 +142,13 @@ class HttpServer:
         """Answer with a rendered `head` and `count` bytes of `file` from `offset`, by sendfile(2).
 
         The connection owns the open `file` from here on, and closes it.
-        Raises `RuntimeError` as `send` does; the file is closed then.
+        Raises `RuntimeError` as `send` does, and `ValueError` if `offset` or `count` is negative;
+        nothing is sent then, and the file is closed.
         """
         exchange: Exchange = conn.data
+        if offset < 0 or count < 0:
+            file.close()
+            raise ValueError(f"offset {offset}, count {count}: neither may be negative")
         if exchange.head is None:
             file.close()
             raise RuntimeError("no request awaits an answer on this connection")
@@ -209,14 +217,11 @@ class HttpServer:
 
     def _sweep(self) -> None:
         """Find the connections that are late: no request pays for that."""
-        now = self.epoll.loop.now
-        for conn in list(self.epoll.connections):
-            conn.data.check(conn, now)
-        self._sweeper = (
-            self.epoll.loop.call_later(_SWEEP_SECONDS, self._sweep)
-            if self.epoll.connections
-            else None
-        )
+        loop, connections = self.epoll.loop, self.epoll.connections
+        # First of all: if a check failed, there would be no limits from then on.
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep) if connections else None
+        for conn in list(connections):
+            conn.data.check(conn, loop.now)
 
     def _drain(self, grace: float, idle_grace: float) -> None:
         if self.draining or grace <= 0 or not self.epoll.connections:
@@ -225,6 +230,8 @@ class HttpServer:
         self.draining = True
         self.client_decides = False
         self.epoll.unlisten()
+        for conn in self.epoll.connections:
+            conn.data.drain()
         self.epoll.loop.call_later(min(idle_grace, grace), self._close_idle)
         self.epoll.loop.call_later(grace, self.epoll.stop)
 

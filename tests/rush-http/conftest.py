@@ -1,0 +1,124 @@
+import contextlib
+import queue
+import time
+from typing import NamedTuple
+
+import pytest
+
+from rush_http import END, Head, HttpError, HttpServer, Memo, RequestParser
+
+PATIENCE = 20.0
+GOOD = b"GET /before HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Found(NamedTuple):
+    """What a parser made of some bytes."""
+
+    requests: list  # (Head, body) of each complete one
+    unfinished: tuple | None  # (Head, what there is of its body)
+    error: HttpError | None
+
+
+def found(parser, pieces):
+    """Feed `pieces`, join the pieces of bodies, check that head, body and END come in order."""
+    requests, current, error = [], None, None
+    try:
+        for piece in pieces:
+            for event in parser.feed(piece):
+                if event is END:
+                    requests.append(current)
+                    current = None
+                elif isinstance(event, Head):
+                    assert current is None
+                    current = (event, b"")
+                else:
+                    assert event  # an empty piece would be no piece
+                    current = (current[0], current[1] + event)
+    except HttpError as refusal:
+        error = refusal
+    return Found(requests, current, error)
+
+
+def plain(pieces, limits=None):
+    return found(RequestParser(limits), pieces)
+
+
+def met_elsewhere(pieces, limits=None):
+    """The same bytes came on another connection before."""
+    memo = Memo()
+    found(RequestParser(limits, memo=memo), [b"".join(pieces)])
+    return found(RequestParser(limits, memo=memo), pieces)
+
+
+def met_here(pieces, limits=None):
+    """The same bytes came on this connection before; of bad ones, a good request did."""
+    memo = Memo()
+    wire = b"".join(pieces)
+    parser = RequestParser(limits, memo=memo)
+    before = found(parser, [wire])
+    if before.error or not parser.clean:
+        parser = RequestParser(limits, memo=memo)
+        with contextlib.suppress(HttpError):  # a limit may be so low
+            list(parser.feed(GOOD))
+    return found(parser, pieces)
+
+
+@pytest.fixture(params=[plain, met_elsewhere, met_here], ids=lambda path: path.__name__)
+def parse(request):
+    """Pieces of wire to `Found`, by the plain path and by the memos."""
+    return request.param
+
+
+def in_loop(server, function):
+    """What `function` returns in the server's own thread."""
+    answers = queue.Queue()
+    server.epoll.loop.call_soon_threadsafe(lambda: answers.put(function()))
+    return answers.get(timeout=PATIENCE)
+
+
+def until(server, condition):
+    """Ask in the server's own thread, turn after turn, until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not in_loop(server, condition):
+        assert time.monotonic() < deadline, "this has never become so"
+
+
+@pytest.fixture(name="in_loop")
+def in_loop_fixture():
+    return in_loop
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until
+
+
+@pytest.fixture
+def serve():
+    """Start servers in threads of their own, on a free port; they are closed at the end."""
+    servers = []
+
+    def start(callback, address=("127.0.0.1", 0), **options):
+        server = HttpServer(address, on_message_complete=callback, **options)
+        servers.append(server)
+        server.run(threaded=True)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def site(serve):
+    """Start a server that answers with what it was asked: ``GET /path?query body``."""
+
+    def start(**options):
+        def callback(body, conn, protocol, method, path, query, headers):
+            text = f"{method} {path}?{query} ".encode()
+            server.respond(conn, text + body)
+
+        server = serve(callback, **options)
+        return server
+
+    return start

@@ -1,0 +1,187 @@
+"""What the documents say is true: programs, tables, docstrings, examples."""
+
+import ast
+import contextlib
+import dataclasses
+import doctest
+import inspect
+import itertools
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+import rush_http
+from rawclient import RawClient, request
+from rush_http import Limits
+
+PACKAGE = pathlib.Path(__file__).parents[2] / "packages/rush-http"
+README = (PACKAGE / "README.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```console\n(.*?)```", README, re.DOTALL)
+PUBLIC = [(name, getattr(rush_http, name)) for name in rush_http.__all__]
+SECONDS = 20
+
+
+@contextlib.contextmanager
+def process(*arguments):
+    """A Python program that says on its first line where it listens; SIGTERM ends it with 0."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", *map(os.fspath, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        try:
+            yield program.stdout.readline().strip()
+            program.send_signal(signal.SIGTERM)
+            assert program.communicate(timeout=SECONDS) == ("", "")
+            assert program.returncode == 0
+        finally:
+            program.kill()
+
+
+@contextlib.contextmanager
+def example(name):
+    with process(PACKAGE / "examples" / name, "0") as url:
+        host, port = re.fullmatch(r"http://([0-9.]+):([0-9]+)/", url).groups()
+        with RawClient((host, int(port))) as client:
+            yield client
+
+
+def test_readme_has_programs():
+    assert len(PROGRAMS) == README.count("```python") == 3
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize(("program", "console"), PROGRAMS)
+def test_readme_program(tmp_path, program, console):
+    assert program.count("server.run()") == 1
+    program = program.replace("8000", "0").replace(
+        "server.run()", "print(server.address[1], flush=True)\nserver.run()"
+    )
+    (tmp_path / "program.py").write_text(program)
+    command, _, expected = console.removeprefix("$ ").partition("\n")
+    with process(tmp_path / "program.py") as port:
+        done = subprocess.run(
+            command.replace("8000", port).replace("curl", "curl -sS").split(),
+            capture_output=True,
+            timeout=SECONDS,
+            check=True,
+        )
+    assert undated(done.stdout.decode()) == undated(expected)
+
+
+def undated(text):
+    lines = ["Date" if line.startswith("Date: ") else line for line in text.splitlines()]
+    return "\n".join(lines).rstrip()
+
+
+def test_readme_parser_session():
+    results = doctest.testfile(str(PACKAGE / "README.md"), module_relative=False)
+    assert (results.failed, results.attempted > 2) == (0, True)
+
+
+def test_readme_limits_are_the_defaults():
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", README.partition("## Limits")[2], re.M))
+    units = {"KiB": 1 << 10, "MiB": 1 << 20, "s": 1}
+
+    def value(text):
+        number, _, unit = text.partition(" ")
+        return None if number == "none" else int(number) * units.get(unit, 1)
+
+    assert {name: value(text) for name, text in rows.items()} == dataclasses.asdict(Limits())
+    for name in rows:
+        text = inspect.getsource(Limits).partition(f"    {name}: ")[2].split("\n")[1]
+        assert text.startswith('    """'), f"{name} has no reason"
+
+
+@pytest.mark.parametrize("module", [rush_http, *{inspect.getmodule(p) for _, p in PUBLIC}])
+def test_docstring_examples(module):
+    if module is not None:
+        assert doctest.testmod(module).failed == 0
+
+
+def documented_assignments():
+    """The names at the top of a module that have a string below their assignment."""
+    for path in (PACKAGE / "src/rush_http").glob("*.py"):
+        body = ast.parse(path.read_text()).body
+        for statement, after in itertools.pairwise(body):
+            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            if is_text and isinstance(statement, ast.Assign):
+                yield statement.targets[0].id
+            elif is_text and isinstance(statement, ast.AnnAssign):
+                yield statement.target.id
+
+
+@pytest.mark.parametrize(("name", "thing"), PUBLIC)
+def test_public_names_have_docstrings(name, thing):
+    if not (inspect.isfunction(thing) or type(thing) in (type, type(Mapping))):
+        assert name in documented_assignments()
+        return
+    assert inspect.getdoc(thing), name
+    for key, value in vars(thing).items():
+        if not key.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            assert inspect.getdoc(getattr(thing, key)), f"{name}.{key}"
+
+
+def test_all_is_sorted_and_complete():
+    assert sorted(rush_http.__all__) == sorted(set(rush_http.__all__))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", rush_http.__version__)
+
+
+def test_example_hello():
+    with example("hello.py") as client:
+        assert client.get("/you").body == b"Hello from /you!\n"
+        assert client.get("/you", "Connection: close", method="HEAD").body == b""
+
+
+def test_example_echo_body():
+    with example("echo_body.py") as client:
+        client.send(request("/", "Content-Type: a/b", method="POST", body=b"some body"))
+        answer = client.response()
+        assert (answer.body, answer.headers["content-type"]) == (b"some body", "a/b")
+        answer = client.get("/")
+        assert (answer.status, answer.headers["allow"]) == (405, "POST")
+        client.send(request("/", "Content-Length: 1048577", method="POST"))
+        assert client.response().status == 413
+
+
+@pytest.mark.parametrize(
+    ("wire", "output", "errors", "status"),
+    [
+        (b"", b"", b"", 0),
+        (
+            b"GET /a%20b?c HTTP/1.1\r\nHost: h\r\n\r\n",
+            b"GET /a b c\n    host: h\n",
+            b"",
+            0,
+        ),
+        (
+            b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.0\r\n\r\nBAD",
+            b"PUT / \n    host: h\n    content-length: 2\n    2 bytes of body\nGET / \n",
+            b"the input ends in the middle of a request\n",
+            1,
+        ),
+        (b"BAD\r\n", b"", b"400: request line is not 'method target version': b'BAD'\n", 1),
+    ],
+)
+def test_example_parse_only(wire, output, errors, status):
+    done = subprocess.run(
+        [sys.executable, PACKAGE / "examples/parse_only.py"],
+        input=wire,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (output, errors, status)
+
+
+def test_each_example_has_a_test():
+    names = {path.stem for path in (PACKAGE / "examples").glob("*.py")}
+    assert {f"test_example_{name}" for name in names} <= set(globals())

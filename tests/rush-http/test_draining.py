@@ -1,0 +1,225 @@
+"""`HttpServer.stop`: what is on its way is answered, then `run` returns."""
+
+import contextlib
+import queue
+import socket
+import threading
+
+import pytest
+
+from rawclient import RawClient, request
+from rush_http import HttpServer, Limits
+
+PATIENCE = 20.0
+
+
+class Running:
+    """A server whose `run` returns in a thread; ``/later`` is answered when the test says so."""
+
+    def __init__(self, **options):
+        self.waiting = queue.Queue()
+        self.server = HttpServer(("127.0.0.1", 0), on_message_complete=self.callback, **options)
+        self.address = self.server.address
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+
+    def callback(self, body, conn, protocol, method, path, query, headers):
+        if path == "/later":
+            self.waiting.put(conn)
+        else:
+            self.server.respond(conn, path.encode() + body)
+
+    def stop(self, *arguments, **options):
+        """Stop, and return when the server has heard of it."""
+        self.server.stop(*arguments, **options)
+        heard = threading.Event()
+        self.server.epoll.loop.call_soon_threadsafe(heard.set)
+        return heard.wait(PATIENCE)
+
+    def has_returned(self):
+        self.thread.join(PATIENCE)
+        return not self.thread.is_alive()
+
+
+@pytest.fixture
+def running():
+    with contextlib.ExitStack() as stack:
+
+        def start(**options):
+            running = Running(**options)
+            stack.callback(running.server.close)
+            stack.callback(running.thread.join)
+            stack.callback(running.server.stop, 0)
+            return running
+
+        yield start
+
+
+def test_stop_without_connections(running):
+    running = running()
+    running.server.stop()
+    assert running.has_returned()
+
+
+def test_idle_connections_are_closed_after_their_grace(running):
+    running = running()
+    with RawClient(running.address) as fresh, RawClient(running.address) as used:
+        used.get("/")
+        running.stop(idle_grace=0.05)
+        assert (fresh.rest(), used.rest()) == (b"", b"")
+        assert running.has_returned()
+
+
+def test_request_within_the_grace_is_answered(running):
+    running = running()
+    with RawClient(running.address) as client, RawClient(running.address) as again:
+        again.get("/")
+        running.stop(idle_grace=PATIENCE)
+        for one in (client, again):
+            answer = one.get("/")
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert one.rest() == b""
+            one.sock.close()
+        assert running.has_returned()
+
+
+def test_requests_pipelined_behind_the_last_answer_do_not_take_it_away(running):
+    running = running()
+    with RawClient(running.address) as client:
+        client.get("/")
+        running.stop(idle_grace=PATIENCE)
+        client.send(request("/last"))
+        for _ in range(100):  # it has not read yet that this was the last one
+            client.send(request("/more", "Pad: " + "p" * 10_000))
+        assert client.response().body == b"/last"
+        assert client.rest() == b""
+
+
+def test_nobody_new_is_accepted(running):
+    running = running()
+    with RawClient(running.address):
+        running.stop(idle_grace=PATIENCE)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(running.address)
+
+
+@pytest.mark.parametrize(
+    ("start", "rest", "body"),
+    [
+        (b"GET /a HT", b"TP/1.1\r\nHost: a\r\n\r\n", b"/a"),
+        (request("/b", "Content-Length: 3", method="PUT") + b"x", b"yz", b"/bxyz"),
+    ],
+)
+def test_request_that_has_begun_is_answered(running, start, rest, body):
+    running = running()
+    with RawClient(running.address) as client, RawClient(running.address) as idle:
+        client.get("/")
+        client.send(start)
+        idle.get("/")  # a turn of the loop later
+        running.stop(idle_grace=0.01)
+        assert idle.rest() == b""
+        client.send(rest)
+        answer = client.response()
+        assert (answer.body, answer.headers["connection"]) == (body, "close")
+        assert client.rest() == b""
+        client.sock.close()
+        assert running.has_returned()
+
+
+def test_deferred_answer_is_awaited(running):
+    running = running()
+    with RawClient(running.address) as client, RawClient(running.address) as idle:
+        client.send(request("/later"))
+        conn = running.waiting.get(timeout=PATIENCE)
+        running.stop(idle_grace=0.01)
+        assert idle.rest() == b""
+        running.server.epoll.loop.call_soon_threadsafe(
+            lambda: running.server.respond(conn, b"late")
+        )
+        answer = client.response()
+        assert (answer.body, answer.headers["connection"]) == (b"late", "close")
+        assert client.rest() == b""
+        client.sock.close()
+        assert running.has_returned()
+
+
+def test_large_answer_is_sent_to_its_end(running):
+    running = running(limits=Limits(body_bytes=32 << 20))
+    data = bytes(16 << 20)
+    with RawClient(running.address) as client:
+        client.send(request("/", method="PUT", body=data))
+        head = client.sock.recv(1000, socket.MSG_PEEK)  # it has begun
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        running.stop(idle_grace=0.01)
+        assert client.response().body == b"/" + data
+        assert client.rest() == b""
+        assert running.has_returned()
+
+
+def test_what_is_left_at_the_deadline_is_closed(running):
+    running = running()
+    with RawClient(running.address) as client:
+        client.send(request("/later"))
+        running.waiting.get(timeout=PATIENCE)
+        running.stop(grace=0.05)
+        assert client.rest() == b""
+        assert running.has_returned()
+
+
+@pytest.mark.parametrize("grace", [0, -1])
+def test_stop_at_once(running, grace):
+    running = running()
+    with RawClient(running.address) as client:
+        client.get("/")
+        running.server.stop(grace)
+        assert client.rest() == b""
+        assert running.has_returned()
+
+
+def test_second_stop_is_at_once(running):
+    running = running()
+    with RawClient(running.address) as client:
+        client.get("/")
+        running.stop(grace=PATIENCE, idle_grace=PATIENCE)
+        running.server.stop()
+        assert client.rest() == b""
+        assert running.has_returned()
+
+
+def test_stop_from_a_callback():
+    def callback(body, conn, *rest):
+        server.respond(conn, b"last")
+        server.stop()
+
+    with HttpServer(("127.0.0.1", 0), on_message_complete=callback) as server:
+        server.run(threaded=True)
+        with RawClient(server.address) as client:
+            assert client.get("/", "Connection: close").body == b"last"
+            assert client.rest() == b""
+
+
+def test_leaving_the_context_stops_at_once():
+    with HttpServer(("127.0.0.1", 0), on_message_complete=None) as server:
+        server.run(threaded=True)
+        client = RawClient(server.address)
+    with client:
+        assert client.rest() == b""
+    server.close()
+
+
+def test_server_that_never_ran():
+    HttpServer(("127.0.0.1", 0)).close()
+    with HttpServer(("127.0.0.1", 0)):
+        pass
+
+
+def test_client_that_is_behind_gets_all_it_asked_for_before_the_stop(running):
+    running = running(limits=Limits(body_bytes=32 << 20))
+    with RawClient(running.address) as client:
+        data = bytes(4 << 20)
+        client.send(request("/1", method="PUT", body=data) + request("/2"))
+        assert client.sock.recv(1000, socket.MSG_PEEK).startswith(b"HTTP/1.1 200 OK")
+        running.stop(idle_grace=0.01)
+        assert client.response().body == b"/1" + data
+        assert client.response().body == b"/2"
+        assert client.rest() == b""

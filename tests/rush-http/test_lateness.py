@@ -1,0 +1,119 @@
+"""Time limits: who is late is found by a sweep once a second."""
+
+import contextlib
+import select
+
+import pytest
+
+from rawclient import RawClient, request
+from rush_http import Limits
+
+SOON = Limits(
+    head_seconds=0.2, body_seconds=0.2, idle_seconds=0.2, write_seconds=0.2, linger_seconds=0.2
+)
+
+LATE = [
+    # what was sent, status (None: closed without a word)
+    (b"", None),
+    (b"\r\n", None),
+    (b"G", 408),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n", 408),
+    (b"\r\n\r", 408),
+    (request("/", "Content-Length: 5", method="PUT"), 408),
+    (request("/", "Content-Length: 5", method="PUT") + b"hell", 408),
+    (request("/", "Transfer-Encoding: chunked", method="PUT") + b"5\r\nhello", 408),
+    (request("/", "Transfer-Encoding: chunked", method="PUT") + b"5\r\nhello\r\n0\r\n", 408),
+]
+
+
+def test_late_requests(site):
+    server = site(limits=SOON)
+    with contextlib.ExitStack() as stack:
+        fresh = [stack.enter_context(RawClient(server.address)) for _ in LATE]
+        used = [stack.enter_context(RawClient(server.address)) for _ in LATE]
+        for clients in (fresh, used):
+            for client, (wire, _) in zip(clients, LATE, strict=True):
+                client.send(wire if clients is fresh else request("/before") + wire)
+        for clients in (fresh, used):
+            for client, (wire, status) in zip(clients, LATE, strict=True):
+                if clients is used:
+                    assert client.response().body == b"GET /before? "
+                if status is not None:
+                    answer = client.response()
+                    assert (answer.status, answer.headers["connection"]) == (status, "close"), wire
+                assert client.rest() == b"", wire
+    assert server.bodies_bytes == 0
+
+
+def test_a_head_that_drips(site):
+    with RawClient(site(limits=Limits(head_seconds=0.3)).address) as client:
+        client.sock.settimeout(0.02)
+        client.send(b"GET / HTTP/1.1\r\nX: ")
+        while True:
+            with contextlib.suppress(TimeoutError):
+                assert client.response().status == 408
+                break
+            client.send(b"x")
+
+
+def test_a_body_that_drips_is_not_silent(site):
+    """`body_seconds` is silence: each byte counts anew."""
+    with RawClient(site(limits=Limits(body_seconds=5)).address) as client:
+        client.send(request("/", "Content-Length: 4", method="PUT"))
+        for piece in (b"a", b"b", b"c", b"d"):
+            client.send(piece)
+        assert client.response().body == b"PUT /? abcd"
+
+
+@pytest.mark.parametrize("path", ["/large", "/bad"])
+def test_client_that_never_reads(serve, tmp_path, path):
+    def callback(body, conn, protocol, method, path, query, headers):
+        server.respond(conn, bytes(1 << 20))
+
+    server = serve(callback, address=str(tmp_path / "socket"), limits=SOON)
+    with RawClient(server.address) as client:
+        client.send(request("/large") * 5 + (b"BAD\r\n\r\n" if path == "/bad" else b""))
+        poller = select.poll()
+        poller.register(client.sock, 0)  # a hang-up of a UNIX socket is seen at once
+        assert poller.poll(20_000) == [(client.sock.fileno(), select.POLLHUP)]
+
+
+def test_client_that_reads_slowly_is_not_late(serve, until, in_loop):
+    """What counts is that it reads at all."""
+    server = serve(
+        lambda body, conn, *rest: server.respond(conn, bytes(32 << 20)),
+        limits=Limits(write_seconds=1000),
+    )
+    with RawClient(server.address, receive_buffer=4096) as client:
+        client.send(request())
+        until(server, lambda: any(conn.queued for conn in server.epoll.connections))
+        [conn] = server.epoll.connections
+        now = server.epoll.loop.now
+
+        def is_served(*times):
+            for seconds in times:
+                conn.data.check(conn, now + seconds)
+            return conn.fileno() >= 0
+
+        for turn in range(5):
+            before = in_loop(server, lambda: conn.queued)
+            while in_loop(server, lambda: conn.queued) == before:
+                client.exactly(100_000)
+            assert in_loop(server, lambda turn=turn: is_served(turn * 900))
+        assert not in_loop(server, lambda: is_served(10_000, 20_000))
+
+
+def test_refused_client_that_never_closes(site):
+    with RawClient(site(limits=SOON).address) as client:
+        client.send(b"BAD\r\n\r\n")
+        assert client.response().status == 400
+        with pytest.raises(ConnectionError):
+            client.send_for_ever(b"x")
+
+
+def test_nobody_is_late_in_time(site):
+    with RawClient(site().address) as client:
+        client.send(request("/1")[:-1])
+        client.send(b"\n" + request("/2", "Content-Length: 1", method="PUT"))
+        client.send(b"x")
+        assert [client.response().status for _ in range(2)] == [200, 200]

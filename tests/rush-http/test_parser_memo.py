@@ -1,0 +1,238 @@
+"""The memos: fast twins that say what the plain path says, bounded, and without secrets."""
+
+import gc
+import itertools
+import random
+import sys
+
+import pytest
+
+from rush_http import END, Head, HttpError, Limits, Memo, RequestParser
+
+
+def events(parser, pieces):
+    return [event for piece in pieces for event in parser.feed(piece)]
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
+
+
+def get(*lines):
+    return b"".join([HEAD, *(line + b"\r\n" for line in lines), b"\r\n"])
+
+
+def test_recall_gives_the_last_head_again():
+    parser = RequestParser(memo=Memo())
+    wire = get(b"X: y")
+    assert parser.recall(wire) is None  # nothing was met yet
+    [head, end] = events(parser, [wire])
+    assert end is END
+    assert parser.recall(wire) is head
+    assert parser.recall(wire) is head
+    assert events(parser, [wire]) == [head, END]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", HEAD, get(b"X: y") * 2, get(b"X: y")[:-1], get(b"X: y") + b"\r\n", get(b"X: z"), get()],
+)
+def test_recall_gives_nothing_else(data):
+    parser = RequestParser(memo=Memo())
+    events(parser, [get(b"X: y")])
+    assert parser.recall(data) is None
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"G", HEAD, HEAD + b"Content-Length: 1\r\n\r\n"])
+def test_recall_gives_nothing_while_something_is_unfinished(before):
+    parser = RequestParser(memo=Memo())
+    events(parser, [get()])
+    events(parser, [before])
+    assert parser.recall(get()) is None
+
+
+def test_recall_gives_nothing_while_requests_wait():
+    parser = RequestParser(memo=Memo())
+    iterator = parser.feed(get() * 3)
+    assert [next(iterator) for _ in range(2)][1] is END
+    assert parser.recall(get()) is None
+    assert sum(event is END for event in parser.feed(b"")) == 2
+    assert parser.recall(get()) is not None
+
+
+def test_recall_gives_nothing_without_a_memo_or_with_a_body():
+    plain, memoised = RequestParser(), RequestParser(memo=Memo())
+    with_body = HEAD + b"Content-Length: 1\r\n\r\nx"
+    events(plain, [get()])
+    events(memoised, [with_body])
+    assert plain.recall(get()) is None
+    assert memoised.recall(with_body) is None
+
+
+def test_a_large_head_is_not_kept():
+    parser = RequestParser(memo=Memo())
+    wire = get(b"X: " + b"y" * 2048)
+    events(parser, [wire])
+    assert parser.recall(wire) is None
+
+
+def test_memo_keeps_no_secrets():
+    memo = Memo()
+    wire = get(
+        b"Cookie: secret", b"AUTHORIZATION: secret", b"proxy-Authorization: secret", b"Accept: */*"
+    )
+    events(RequestParser(memo=memo), [wire])
+    assert memo.fields == {b"Host: a": ("host", "a"), b"Accept: */*": ("accept", "*/*")}
+
+
+def test_nothing_of_a_connection_is_left_but_the_memo():
+    memo = Memo()
+    parser = RequestParser(memo=memo)
+    events(parser, [get(b"Cookie: canary")])
+    del parser
+    gc.collect()
+    kept = [thing for thing in gc.get_objects() if isinstance(thing, Head)]
+    assert not any("canary" in head.headers.get("cookie", "") for head in kept)
+    assert "canary" not in repr(memo.fields)
+
+
+def test_memo_is_bounded():
+    memo = Memo()
+    parser = RequestParser(memo=memo)
+    for number in range(3 * Memo.ENTRIES):
+        [head, _] = events(parser, [get(b"X: %d" % number, b"Long: %b" % (b"l" * 300))])
+        assert head.headers["x"] == str(number)
+        assert len(memo.fields) <= Memo.ENTRIES
+    assert max(map(len, memo.fields)) <= Memo.LINE_BYTES
+
+
+@pytest.mark.parametrize("memo", [None, Memo()], ids=["plain", "memoised"])
+def test_what_was_taken_is_let_go(memo):
+    """10,000 idle connections are not to hold what each has received last."""
+    parser = RequestParser(memo=memo)
+    wire = get() * 1000
+    before = sys.getrefcount(wire)
+    assert len(events(parser, [wire])) == 2000
+    assert sys.getrefcount(wire) == before
+
+
+def test_memo_keeps_nothing_of_a_bad_line():
+    memo = Memo()
+    with pytest.raises(HttpError):
+        events(RequestParser(memo=memo), [get(b"X: \0")])
+    assert memo.fields == {b"Host: a": ("host", "a")}
+
+
+def test_same_head_with_another_body():
+    parser = RequestParser(memo=Memo())
+    for body in (b"abc", b"xyz", b"GET"):
+        head, piece, end = events(parser, [HEAD + b"Content-Length: 3\r\n\r\n" + body])
+        assert (head.content_length, piece, end) == (3, body, END)
+
+
+def test_never_the_values_of_another_connection():
+    memo = Memo()
+    parsers = [RequestParser(memo=memo) for _ in range(20)]
+    for turn in range(3):
+        for number, parser in enumerate(parsers):
+            wire = get(b"X-Number: %d" % number, b"Cookie: of=%d" % number, b"Accept: */*")
+            head = parser.recall(wire)
+            assert (head is None) == (turn == 0)
+            if head is None:
+                [head, _] = events(parser, [wire])
+            assert head.headers["x-number"] == str(number)
+            assert head.headers["cookie"] == f"of={number}"
+
+
+def test_a_hit_never_skips_a_limit():
+    memo = Memo()
+    wire = get(b"X: " + b"y" * 100)
+    events(RequestParser(memo=memo), [wire])
+    for limits in (Limits(fields_bytes=100), Limits(fields_count=1), Limits(request_line_bytes=9)):
+        with pytest.raises(HttpError) as refusal:
+            events(RequestParser(limits, memo=memo), [wire])
+        assert refusal.value.status in (414, 431)
+
+
+def test_what_framing_needs_is_never_taken_from_a_head_that_begins_alike():
+    parser = RequestParser(memo=Memo())
+    events(parser, [get()])
+    [head, body, _] = events(parser, [HEAD + b"Content-Length: 2\r\n\r\nhi"])
+    assert (head.content_length, body) == (2, b"hi")
+    [head, _] = events(parser, [get()])
+    assert head.content_length == 0
+
+
+# Random sequences of requests, cut at random places
+
+LINES = [
+    b"Accept: */*", b"X: y", b"X: z", b"Cookie: a=b", b"Connection: keep-alive",
+    b"Expect: 100-continue", b"User-Agent: " + b"u" * 300,
+]  # fmt: skip
+BAD = [b"X : y", b"Host: b", b"X: \0", b" fold", b"X: y\nZ: w", b"Content-Length: 1, 1"]
+
+
+def random_request(dice):
+    lines = [b"Host: a", *dice.sample(LINES, dice.randrange(4))]
+    body = b""
+    kind = dice.randrange(12)
+    if kind == 0:
+        lines.append(b"Content-Length: 4")
+        body = dice.choice([b"abcd", b"GET ", b"\r\n\r\n"])
+    elif kind == 1:
+        lines.append(b"Transfer-Encoding: chunked")
+        body = dice.choice([b"3;a=b\r\nabc\r\n0\r\n\r\n", b"0\r\nX: y\r\n\r\n"])
+    elif kind == 2:
+        return b"\r\n" + get()
+    elif kind == 3 and dice.random() < 0.2:
+        lines.append(dice.choice(BAD))
+    path = dice.choice([b"/", b"/", b"/", b"/a?b=c", b"/%41"])
+    return b"\r\n".join([b"GET " + path + b" HTTP/1.1", *lines, b"", b""]) + body
+
+
+def cut(dice, requests):
+    """The requests in pieces: one each, as servers mostly get them, or cut anywhere."""
+    if dice.random() < 0.5:
+        return requests
+    wire = b"".join(requests)
+    count = dice.randrange(1, 8)
+    places = sorted({0, len(wire), *(dice.randrange(len(wire) + 1) for _ in range(count))})
+    return [wire[start:end] for start, end in itertools.pairwise(places)]
+
+
+def all_events(feed, pieces):
+    """What comes of `pieces`, with the pieces of a body joined, and how it ended."""
+    found = []
+    try:
+        for piece in pieces:
+            for event in feed(piece):
+                if isinstance(event, bytes) and found and isinstance(found[-1], bytes):
+                    found[-1] += event
+                else:
+                    found.append(event)
+    except HttpError as error:
+        return found, (type(error), str(error))
+    return found, None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_recall_and_memo_say_what_the_plain_path_says(seed):
+    dice = random.Random(seed)
+    memo = Memo()
+    recalled = 0
+    for _ in range(30):  # connections
+        requests = []
+        while len(requests) < 20:
+            requests += [random_request(dice)] * dice.choice([1, 1, 2, 3])
+        pieces = cut(dice, requests)
+        parser = RequestParser(memo=memo)
+
+        def fast(piece, parser=parser):
+            nonlocal recalled
+            head = parser.recall(piece)
+            if head is not None:
+                recalled += 1
+                return [head, END]
+            return parser.feed(piece)
+
+        assert all_events(fast, pieces) == all_events(RequestParser().feed, pieces)
+    assert recalled > 20  # or nothing would have been tested
