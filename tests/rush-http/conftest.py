@@ -63,7 +63,19 @@ def met_here(pieces, limits=None):
     return found(parser, pieces)
 
 
-@pytest.fixture(params=[plain, met_elsewhere, met_here], ids=lambda path: path.__name__)
+def as_served(pieces, limits=None):
+    """The way of `HttpServer`: what is one whole request goes the short way."""
+    parser = RequestParser(limits, memo=Memo())
+
+    class Short:
+        def feed(self, piece):
+            head = parser.whole(piece)
+            return parser.feed(piece) if head is None else [head, END]
+
+    return found(Short(), pieces)
+
+
+@pytest.fixture(params=[plain, met_elsewhere, met_here, as_served], ids=lambda path: path.__name__)
 def parse(request):
     """Pieces of wire to `Found`, by the plain path and by the memos."""
     return request.param

@@ -341,7 +341,7 @@ def test_nothing_can_be_fed_after_a_refusal(memo):
         list(parser.feed(b"GET / HTTP/1.1\r\n\r\n"))
     with pytest.raises(RuntimeError, match="has refused"):
         list(parser.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
-    assert parser.recall(b"GET / HTTP/1.1\r\n\r\n") is None
+    assert parser.whole(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") is None
     assert not parser.clean
 
 

@@ -36,12 +36,12 @@ ROWS = [
     ),
     (
         rendered(404, b"<p>", [("X", "y"), ("Z", "")], content_type="text/html"),
-        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 3\r\n"
-        b"X: y\r\nZ: \r\n\r\n<p>",
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nX: y\r\nZ: \r\n"
+        b"Content-Length: 3\r\n\r\n<p>",
     ),
     (
         rendered(200, b"{}", [("content-type", "application/json")]),
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-type: application/json\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nContent-Length: 2\r\n\r\n{}",
     ),
     (
         rendered(200, b"hello", head_only=True, content_type=None),
@@ -53,7 +53,7 @@ ROWS = [
     ),
     (
         rendered(200, b"", [("X", "y")], connection_line=KEEP_ALIVE, content_type=None),
-        b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nX: y\r\nContent-Length: 0\r\n\r\n",
     ),
     (rendered(204), b"HTTP/1.1 204 No Content\r\n\r\n"),
     (
@@ -76,7 +76,7 @@ ROWS = [
     ),
     (
         rendered(200, b"", [("X", "\xe9\t~")], content_type=None),
-        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \xe9\t~\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: \xe9\t~\r\nContent-Length: 0\r\n\r\n",
     ),
 ]
 

@@ -42,9 +42,11 @@ from .errors import (
 )
 from .exchange import Exchange
 from .grammar import Protocol
+from .head import Head
 from .headers import Headers
 from .limits import Limits
-from .parser import END, Event, Head, Memo, RequestParser
+from .memo import Memo
+from .parser import END, Event, RequestParser
 from .responses import (
     CLOSE,
     KEEP_ALIVE,

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Final
 from epollserver import Connection
 
 from .errors import REASONS, HttpError, RequestTimeout, ServiceUnavailable
-from .parser import END, Head, RequestParser
+from .head import Head
+from .parser import END, RequestParser
 from .responses import CLOSE, render
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ ANSWER: Final = "answer"
 BEHIND: Final = "behind"
 LAST: Final = "last"
 LINGER: Final = "linger"
+
+# A request pays nothing for time limits: the next sweep notes the clock.
+NOW: Final = 0.0
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -123,14 +127,12 @@ class Exchange:
         """Call back with a complete request, and see what came of it."""
         server = self._server
         self.head = head
-        self.since = server.epoll.loop.now
-        self.connection_line = (
-            head.connection_line if server.client_decides else self._connection_line(head)
-        )
+        self.since = NOW
+        # One unpacking costs less than six attributes of a named tuple.
+        protocol, method, path, query, headers, _, _, _, line = head
+        self.connection_line = line if server.client_decides else self._connection_line(head)
         try:
-            server.on_message_complete(
-                body, conn, head.protocol, head.method, head.path, head.query, head.headers
-            )
+            server.on_message_complete(body, conn, protocol, method, path, query, headers)
         except Exception as error:
             self._failed(conn, error)
         if self.head is not None:
@@ -295,6 +297,8 @@ class Exchange:
     def check(self, conn: Connection, now: float) -> None:
         """Apply the time limits; called about once a second."""
         limits = self._server.limits
+        if self.since == NOW:
+            self.since = now
         if conn.queued:
             if conn.queued != self._unsent:
                 self._unsent = conn.queued

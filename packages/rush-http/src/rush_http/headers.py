@@ -11,33 +11,33 @@ class Headers(Mapping[str, str]):
     serve several requests.
     """
 
-    __slots__ = ("_lines", "_values")
+    __slots__ = ("_lines", "values_by_name")
 
     def __init__(self, lines: tuple[tuple[str, str], ...] = ()) -> None:
         """`lines` are (name, value) in the order they came, the names in lower case."""
         self._lines = lines
         values = dict(lines)
-        self._values = values if len(values) == len(lines) else _joined(lines)
+        self.values_by_name = values if len(values) == len(lines) else _joined(lines)
 
     def __getitem__(self, name: str) -> str:
         try:
-            return self._values[name]
+            return self.values_by_name[name]
         except KeyError:
-            return self._values[name.lower()]
+            return self.values_by_name[name.lower()]
 
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """The value of the field, or `default`."""
-        value = self._values.get(name)
-        return self._values.get(name.lower(), default) if value is None else value
+        value = self.values_by_name.get(name)
+        return self.values_by_name.get(name.lower(), default) if value is None else value
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
+        return isinstance(name, str) and name.lower() in self.values_by_name
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self.values_by_name)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.values_by_name)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self._lines == other._lines

@@ -13,15 +13,15 @@ limit could be met, goes the plain way; and what is refused, is refused by the p
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from . import grammar
 from .body import ChunkedBody, LengthBody
 from .errors import BadRequest, HeaderFieldsTooLarge, HttpError, UriTooLong
-from .grammar import HTTP_1_0, Field, Protocol, RequestLine
-from .headers import Headers
+from .grammar import Field, RequestLine
+from .head import Head, head_of
 from .limits import Limits
-from .responses import CLOSE, KEEP_ALIVE
+from .memo import Memo
 
 # A client's last head is kept only up to this size: 10,000 connections are not to cost more than
 # a few dozen MB.  A browser's head has 500 to 1,500 bytes.
@@ -32,28 +32,6 @@ _PIECE_BYTES = 65536
 
 # RFC 9112, 2.2: empty lines before a request line; a robust server skips "at least one".
 _EMPTY_LINES = 4
-
-
-class Head(NamedTuple):
-    """The head of one request: immutable, so that it can be shared."""
-
-    protocol: Protocol
-    method: str
-    path: str
-    query: str
-    headers: Headers
-    content_length: int
-    """Bytes of body to come; 0 if there is none, or if it is chunked."""
-    chunked: bool
-    expects_continue: bool
-    """Whether the client waits for ``100 Continue`` before it sends the body."""
-    connection_line: bytes
-    """The ``Connection`` line of the answer as the client wants it: ready bytes, or none."""
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a body follows, be it empty and chunked."""
-        return self.chunked or self.content_length > 0
 
 
 class End:
@@ -68,32 +46,6 @@ END: Final = End()
 
 Event = Head | bytes | End
 """What `RequestParser.feed` gives: a head, a piece of its body, its end."""
-
-
-class Memo:
-    """Header lines that were met before, for all connections of one worker.
-
-    Lines that carry secrets are never kept.  Bounded in entries and in the length of a line; a
-    full memo is emptied: the lines that matter are back within a few requests.
-    """
-
-    ENTRIES = 2048
-    LINE_BYTES = 256
-    SECRET = frozenset({"cookie", "authorization", "proxy-authorization"})
-
-    __slots__ = ("fields",)
-
-    def __init__(self) -> None:
-        self.fields: dict[bytes, Field] = {}
-
-    def field(self, line: bytes) -> Field:
-        """What `grammar.field_line` says of `line`, kept for the next time."""
-        field = grammar.field_line(line)
-        if len(line) <= self.LINE_BYTES and field[0] not in self.SECRET:
-            if len(self.fields) >= self.ENTRIES:
-                self.fields.clear()
-            self.fields[line] = field
-        return field
 
 
 class RequestParser:
@@ -136,7 +88,7 @@ class RequestParser:
         # The last head without a body; `_repeat` is its bytes again while nothing is unfinished.
         self._last_raw = b""
         self._last_head: Head | None = None
-        self._repeat: bytes | None = None
+        self._repeat: bytes | None = b""
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Iterate over what `data` completes: `Head`, pieces of its body (`bytes`), `END`.
@@ -151,13 +103,27 @@ class RequestParser:
             self._buffer, self._position = self._buffer[self._position :] + data, 0
         return iter(self._next, None)
 
-    def recall(self, data: bytes) -> Head | None:
-        """The head that `data` is, if it is exactly the last one, without a body, again.
+    def whole(self, data: bytes) -> Head | None:
+        """The head that `data` is, if it is exactly one request without a body.
 
-        The fast twin of `feed`: with ``None``, feed it.  After a head, nothing more is to be done:
-        there is no `END` to come.
+        The fast twin of `feed`, which does the same in steps: with a head, nothing more is to be
+        done (there is no `END` to come); with ``None`` nothing was taken: feed it.
         """
-        return self._last_head if data == self._repeat else None
+        if data == self._repeat:
+            return self._last_head
+        if (
+            self._repeat is None  # in the middle of something
+            or self._memo is None
+            or not 4 < len(data) <= self._fits
+            or data.find(b"\r\n\r\n") != len(data) - 4
+        ):
+            return None
+        head = self._remembered_head(data, self._memo)
+        if head is None or head.chunked or head.content_length:
+            return None
+        if len(data) <= _LAST_HEAD_BYTES:
+            self._repeat, self._last_raw, self._last_head = data, data, head
+        return head
 
     @property
     def buffered(self) -> int:
@@ -174,7 +140,7 @@ class RequestParser:
     @property
     def method(self) -> str | None:
         """The method of a head that has begun, or was refused after its request line."""
-        return None if self._request_line is None else self._request_line.method
+        return None if self._request_line is None else self._request_line[0]
 
     @property
     def clean(self) -> bool:
@@ -189,7 +155,7 @@ class RequestParser:
             raise
         if event is None and self.clean:
             self._buffer, self._position = b"", 0  # an idle connection keeps no 64 KiB
-            self._repeat = self._last_raw or None
+            self._repeat = self._last_raw
         return event
 
     def _at_rest(self) -> bool:
@@ -210,24 +176,28 @@ class RequestParser:
         if end < 0:
             return self._head_by_lines()
         raw = buffer[position : end + 4]
-        lines = raw[:-4].split(b"\r\n")
-        if not lines[0] or len(lines) - 1 > self._limits.fields_count:
+        head = self._remembered_head(raw, self._memo)
+        if head is None or head.content_length > self._limits.body_bytes:
             return self._head_by_lines()
-        try:
-            head = self._head_of(grammar.request_line(lines[0]), self._known_fields(lines))
-            self._began(head)
-        except HttpError:
-            return self._head_by_lines()  # nothing was taken yet: it refuses the same bytes
         self._position = end + 4
         if not head.has_body and len(raw) <= _LAST_HEAD_BYTES:
             self._last_raw, self._last_head = raw, head
-        return head
+        return self._began(head)
 
-    def _known_fields(self, lines: list[bytes]) -> list[Field]:
-        """The fields in `lines` after the first one, each from the memo if it is there."""
-        assert self._memo is not None
-        known, met = self._memo.fields.get, self._memo.field
-        return [known(line) or met(line) for line in lines[1:]]
+    def _remembered_head(self, raw: bytes, memo: Memo) -> Head | None:
+        """The head that `raw` is, each line of it from the memo if it is there.
+
+        ``None`` if that is for the plain path: empty lines, too many lines, and refusals.
+        """
+        first, *lines, _, _ = raw.split(b"\r\n")
+        if not first or len(lines) > self._limits.fields_count:
+            return None
+        known, met = memo.fields.get, memo.field_line
+        try:
+            fields = tuple([known(line) or met(line) for line in lines])
+            return head_of(grammar.request_line(first), fields, memo)
+        except HttpError:
+            return None
 
     def _head_by_lines(self) -> Event | None:
         while True:
@@ -256,7 +226,7 @@ class RequestParser:
             self._fields.append(grammar.field_line(line))
 
     def _lines_done(self, line: RequestLine) -> Event:
-        head = self._began(self._head_of(line, self._fields))
+        head = self._began(head_of(line, tuple(self._fields), None))
         self._skipped = self._fields_bytes = 0
         self._request_line = None
         self._fields = []
@@ -275,39 +245,6 @@ class RequestParser:
             raise BadRequest(f"line ends in a bare LF (RFC 9112, 2.2): {line[:80]!r}")
         self._position = end + 1
         return line[:-2]
-
-    def _head_of(self, line: RequestLine, fields: list[Field]) -> Head:
-        """What request line and fields mean together: who is asked, and how the body is framed."""
-        method, path, query, protocol, authority = line
-        headers = Headers(tuple(fields))
-        get = headers._values.get
-        if (host := get("host")) is not None:
-            if "," in host and len(headers.getlist("host")) > 1:
-                raise BadRequest("two Host headers (RFC 9112, 3.2)")
-            grammar.host(host)
-        elif protocol != HTTP_1_0:
-            raise BadRequest("no Host header (RFC 9112, 3.2)")
-        if authority is not None:
-            others = tuple(field for field in fields if field[0] != "host")
-            headers = Headers((("host", authority), *others))
-        coding, length = get("transfer-encoding"), get("content-length")
-        if coding is not None:
-            if length is not None:
-                raise BadRequest("Content-Length beside Transfer-Encoding (RFC 9112, 6.1)")
-            grammar.transfer_coding(coding, protocol)
-        if keeps := grammar.keeps_alive(get("connection"), protocol):
-            connection_line = KEEP_ALIVE if protocol == HTTP_1_0 else b""
-        return Head(
-            protocol,
-            method,
-            path,
-            query,
-            headers,
-            0 if length is None else grammar.content_length(length),
-            coding is not None,
-            protocol != HTTP_1_0 and get("expect", "").lower() == "100-continue",
-            connection_line if keeps else CLOSE,
-        )
 
     def _began(self, head: Head) -> Head:
         if head.chunked:

@@ -22,7 +22,7 @@ from .exchange import ANSWER, IDLE, Exchange
 from .grammar import Protocol
 from .headers import Headers
 from .limits import Limits
-from .parser import Memo
+from .memo import Memo
 from .responses import TEXT, HeaderLines, render
 
 OnMessageComplete = Callable[[bytes, Connection, Protocol, str, str, str, Headers], object]
@@ -198,7 +198,7 @@ class HttpServer:
         exchange: Exchange = conn.data
         if exchange.phase is IDLE:
             # The short way: the request before, again.  `feed` is its plain twin.
-            head = exchange.parser.recall(data)
+            head = exchange.parser.whole(data)
             if head is not None:
                 exchange.dispatch(conn, head, b"")
                 return

@@ -1,0 +1,78 @@
+"""Head: request line and fields, and what they mean together."""
+
+from typing import NamedTuple
+
+from . import grammar
+from .errors import BadRequest
+from .grammar import HTTP_1_0, Field, Protocol, RequestLine
+from .headers import Headers
+from .memo import Memo
+from .responses import CLOSE, KEEP_ALIVE
+
+
+class Head(NamedTuple):
+    """The head of one request: immutable, so that it can be shared."""
+
+    protocol: Protocol
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    content_length: int
+    """Bytes of body to come; 0 if there is none, or if it is chunked."""
+    chunked: bool
+    expects_continue: bool
+    """Whether the client waits for ``100 Continue`` before it sends the body."""
+    connection_line: bytes
+    """The ``Connection`` line of the answer as the client wants it: ready bytes, or none."""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows, be it empty and chunked."""
+        return self.chunked or self.content_length > 0
+
+
+def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> Head:
+    """Return what a request line and its fields say: who is asked, and how the body is framed.
+
+    Raises `BadRequest` and `NotImplementedHere` for what could be read in two ways.
+    """
+    method, path, query, protocol, authority = line
+    headers = Headers(fields)
+    get = headers.values_by_name.get
+    host = get("host")
+    if host is not None:
+        if "," in host and len(headers.getlist("host")) > 1:
+            raise BadRequest("two Host headers (RFC 9112, 3.2)")
+        (grammar.host if memo is None else memo.host)(host)
+    elif protocol != HTTP_1_0:
+        raise BadRequest("no Host header (RFC 9112, 3.2)")
+    if authority is not None:
+        others = tuple(field for field in fields if field[0] != "host")
+        headers = Headers((("host", authority), *others))
+    coding, length = get("transfer-encoding"), get("content-length")
+    if coding is not None:
+        if length is not None:
+            raise BadRequest("Content-Length beside Transfer-Encoding (RFC 9112, 6.1)")
+        grammar.transfer_coding(coding, protocol)
+    keeps_alive = grammar.keeps_alive if memo is None else memo.keeps_alive
+    if keeps_alive(get("connection"), protocol):
+        connection_line = b"" if protocol != HTTP_1_0 else KEEP_ALIVE
+    else:
+        connection_line = CLOSE
+    expect = get("expect")
+    # The constructor of a named tuple is Python: 0.3 us more (tests/bench/bench_request.py).
+    return tuple.__new__(
+        Head,
+        (
+            protocol,
+            method,
+            path,
+            query,
+            headers,
+            0 if length is None else grammar.content_length(length),
+            coding is not None,
+            expect is not None and protocol != HTTP_1_0 and expect.lower() == "100-continue",
+            connection_line,
+        ),
+    )
