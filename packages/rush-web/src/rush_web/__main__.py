@@ -5,14 +5,18 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import __version__
-from .server import WebServer
+from .server import WebServer, say
+from .sockets import CannotListen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status: 2 if it was called wrongly, 1 if it cannot run."""
+    """Run the command; returns its exit status: 2 if it was called wrongly, 1 if it cannot run.
+
+    What goes wrong in the user's own module is raised as it is, with its traceback.
+    """
     options = _parser().parse_args(argv)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
@@ -22,14 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in ("host", "port", "workers"):
             if getattr(options, name) is not None:
                 setattr(server, name, getattr(options, name))
-        return server.run(on_ready=_say)
+        if server.root is not None and not os.path.isdir(server.root):
+            raise _Mistake(f"no folder {os.fspath(server.root)!r} in {os.getcwd()}")
+        return server.run(on_ready=lambda banner: say(f"{banner}\nCtrl-C stops it."))
     except _Mistake as mistake:
         print(f"rush: {mistake}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130  # before there was a server to stop
-    except (OSError, ValueError) as error:
-        print(f"rush: {error.strerror if isinstance(error, OSError) else error}", file=sys.stderr)
+    except CannotListen as error:
+        print(f"rush: {error.strerror}", file=sys.stderr)
         return 1
 
 
@@ -37,31 +43,38 @@ class _Mistake(Exception):
     """The command line asks for something that is not there."""
 
 
-def _say(banner: str) -> None:
-    print(f"{banner}\nCtrl-C stops it.", flush=True)
-
-
 def _serve(options: argparse.Namespace) -> WebServer:
-    if not os.path.isdir(options.directory):
-        raise _Mistake(f"no folder {options.directory!r} here ({os.getcwd()})")
     return WebServer(root=options.directory, files="/")
 
 
 def _run(options: argparse.Namespace) -> WebServer:
     module_name, _, name = options.server.partition(":")
+    if "/" in module_name or not all(module_name.split(".")):
+        raise _Mistake(f"{module_name!r} is no name of a module: write app:server for app.py")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and module_name.startswith(error.name):
-            raise _Mistake(f"no module {error.name!r} in {os.getcwd()}") from error
-        raise
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # one that the module itself imports
+        hint = ": write app:server for app.py" if module_name.endswith(".py") else ""
+        raise _Mistake(f"no module {error.name!r} in {os.getcwd()}{hint}") from error
     server = getattr(module, name or "server", None)
     if not isinstance(server, WebServer):
         servers = [key for key, value in vars(module).items() if isinstance(value, WebServer)]
         has = f"it has {', '.join(servers)}" if servers else "it has none"
         raise _Mistake(f"{name or 'server'!r} is no WebServer of module {module_name!r}; {has}")
     return server
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text) if text.isdecimal() else -1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return value
+
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,9 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rush {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--host", help="address to listen at (default: 127.0.0.1, or the server's)")
-    common.add_argument("--port", type=int, help="port; 0 takes a free one (default: 9090)")
-    common.add_argument("--workers", type=int, help="processes (default: one for each CPU)")
+    common.add_argument("--host", help="address to listen at (default: the server's, or 127.0.0.1)")
+    common.add_argument(
+        "--port",
+        type=_number(0, 65535),
+        help="port; 0 takes a free one (default: the server's, or 9090)",
+    )
+    common.add_argument(
+        "--workers",
+        type=_number(1, 255),
+        help="processes (default: the server's, or one for each CPU)",
+    )
 
     serve = commands.add_parser(
         "serve",

@@ -16,7 +16,7 @@ from rush_http import (
     render_head,
 )
 
-from .request import NO_PARAMS, Request
+from .request import NO_PARAMS, REDIRECTS, Request
 from .routing import Handler, Route, Router
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _log = logging.getLogger("rush_web")
 NOT_FOUND = "not-found"
 INTERNAL_ERROR = "internal-error"
 
-_ANY_METHOD = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_USUAL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class HandlersManager:
@@ -41,8 +41,9 @@ class HandlersManager:
     handler answers.  Another `HttpError` below 500 is answered with its status.  Any other
     exception is logged with its traceback, and the ``internal-error`` handler answers, as it does
     for a handler that returns without an answer: the client is not left waiting.  An error handler
-    gets the request as every handler does, with `Request.error`; one that fails itself ends in
-    a plain 500.
+    gets the request as every handler does, with `Request.error`; its answer has the status of the
+    error (404; 500, or that of an `HttpError` above) unless it names another.  One that fails
+    itself ends in a plain 500.
 
     `redirects` are path to (location, status).  `files` is a prefix such as ``/static/``.
     Raises `ValueError` or `TypeError` for what could never work.
@@ -70,13 +71,12 @@ class HandlersManager:
         self._http_server = http_server
         self._loader = loader
         self._files = files
-        self._router = Router(
-            [
-                *(self._redirect(path, *where) for path, where in redirects.items()),
-                *(route for route in handlers if route.path not in redirects),
-            ]
-        )
-        self._plain = self._router.plain
+        self._router = Router(handlers)
+        self._redirects = {path: self._redirect(path, *where) for path, where in redirects.items()}
+        self._plain = self._router.plain | {
+            path: dict.fromkeys(_USUAL_METHODS, redirect)
+            for path, redirect in self._redirects.items()
+        }
         self._request = Request(http_server, loader)
 
     def __call__(
@@ -100,6 +100,7 @@ class HandlersManager:
         request.headers = headers
         request.params = NO_PARAMS
         request.error = request.known_args = None
+        request.code = 200
         try:
             methods = self._plain.get(path)
             handler = methods.get(method) if methods is not None else None
@@ -110,11 +111,11 @@ class HandlersManager:
             self._failed(request, error)
         exchange: Exchange = conn.data
         if exchange.head is not None:
-            self._failed(request, RuntimeError("the handler returned without an answer"))
+            self._failed(request, RuntimeError(f"{handler!r} returned without an answer"))
 
     def _find(self, request: Request) -> Handler:
         """Return what answers a request that path and method alone do not decide."""
-        handler = self._router.find(request)
+        handler = self._redirects.get(request.path) or self._router.find(request)
         if handler is not None:
             return handler
         if (
@@ -127,13 +128,11 @@ class HandlersManager:
 
     def _file(self, request: Request) -> None:
         assert self._files is not None
-        request.send_file(self._loader.load(request.path[len(self._files) - 1 :]))
+        request.response_file(request.path[len(self._files) - 1 :])
 
-    def _redirect(self, path: str, location: str, code: int) -> Route:
-        """A route that sends the client elsewhere; its head is rendered now."""
-        if code not in (301, 302, 303, 307, 308):
-            raise ValueError(f"a redirect is 301, 302, 303, 307 or 308, not {code!r}: {path!r}")
-        head = render_head(code, [("Location", location), ("Content-Length", "0")])
+    def _redirect(self, path: str, location: str, code: int) -> Handler:
+        """A handler that sends the client elsewhere; its head is rendered now."""
+        head = redirect_head(path, location, code)
 
         def redirect(request: Request) -> None:
             exchange: Exchange = request.conn.data
@@ -141,35 +140,37 @@ class HandlersManager:
                 request.conn, b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
             )
 
-        return Route(path, redirect, _ANY_METHOD)
+        return redirect
 
     def _failed(self, request: Request, error: Exception) -> None:
         """Find the answer to an exception; the traceback goes to the log if it is a bug."""
-        if isinstance(error, FileNotFoundError | NotFound):
+        what = repr(request)  # now: a log that is written later would name another request
+        if _answered(request):  # the first answer stands; it is too late for another
+            _log.error("%s failed after its answer: %s", what, error, exc_info=error)
+        elif isinstance(error, FileNotFoundError | NotFound):
+            if not isinstance(error, NotFound):
+                _log.info("%s is not found: %s", what, error)  # perhaps not the client's fault
             self._answer_error(request, NOT_FOUND, 404, error)
         elif isinstance(error, HttpError) and error.status < 500:
-            _log.info("%r refused: %s", request, error)
-            if not _answered(request):
-                request.response(_page(error.status), error.status)
+            _log.info("%s refused: %s", what, error)
+            request.response(_page(error.status), error.status)
         else:
-            _log.error("%r failed: %s", request, error, exc_info=error)
-            self._answer_error(request, INTERNAL_ERROR, 500, error)
+            _log.error("%s failed: %s", what, error, exc_info=error)
+            status = error.status if isinstance(error, HttpError) else 500
+            self._answer_error(request, INTERNAL_ERROR, status, error)
 
     def _answer_error(self, request: Request, name: str, code: int, error: Exception) -> None:
-        if _answered(request):
-            return  # the first answer stands; it is too late for another
         request.error = error
         request.code = code
         try:
             self._err_handlers[name](request)
             problem = "returned without an answer"
         except Exception:
-            _log.exception("the %s handler failed for %r", name, request)
+            _log.exception("the %s handler failed for %s", name, repr(request))
             problem = "failed"
-        finally:
-            request.code = 200
         if not _answered(request):
-            _log.error("the %s handler %s: %r is answered with a plain 500", name, problem, request)
+            what = repr(request)
+            _log.error("the %s handler %s: %s is answered with a plain 500", name, problem, what)
             request.response(_page(500), 500)
 
 
@@ -183,6 +184,17 @@ def check_prefix(files: str) -> None:
     """Raise `ValueError` if `files` is no prefix of paths."""
     if not files.startswith("/") or not files.endswith("/"):
         raise ValueError(f"files is a prefix such as '/static/', with both slashes, not {files!r}")
+
+
+def redirect_head(path: str, location: str, code: int) -> bytes:
+    """Render the head of a redirect; raise `ValueError` if it could never work."""
+    if not path.startswith("/"):
+        raise ValueError(f"a redirect's path begins with '/': {path!r:.80}")
+    if "<" in path or ">" in path:
+        raise ValueError(f"a redirect is for one path, without parameters: {path!r:.80}")
+    if code not in REDIRECTS:
+        raise ValueError(f"a redirect is one of {REDIRECTS}, not {code!r}: {path!r:.80}")
+    return render_head(code, [("Location", location), ("Content-Length", "0")])
 
 
 def _answered(request: Request) -> bool:

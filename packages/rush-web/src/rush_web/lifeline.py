@@ -4,6 +4,10 @@ The parent holds one end of a pipe, every worker the other.  When the parent is 
 closes its end, and that is reported by a signal (``O_ASYNC`` with ``F_SETSIG``, fcntl(2)): a
 worker that spins in a handler would never look at the pipe.  The signal is SIGKILL: nothing can
 hold it up, and there is nobody left to report to.
+
+Whom to signal is a property of the open file description, which a fork shares: the last worker to
+say "me" would be the only one.  So each opens the pipe anew, through /proc, for a description of
+its own.
 """
 
 import fcntl
@@ -19,10 +23,12 @@ class Lifeline:
 
     def hold(self) -> None:
         """In a worker: die when the parent does."""
-        fcntl.fcntl(self._reader, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(self._reader, _F_SETSIG, signal.SIGKILL)
-        flags = fcntl.fcntl(self._reader, fcntl.F_GETFL)
-        fcntl.fcntl(self._reader, fcntl.F_SETFL, flags | os.O_ASYNC)
+        own = os.open(f"/proc/self/fd/{self._reader}", os.O_RDONLY | os.O_NONBLOCK)
+        os.close(self._reader)
+        self._reader = own
+        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
         # Only now: were the parent dead already, this would be the last end, and its close the
         # event.
         os.close(self._writer)

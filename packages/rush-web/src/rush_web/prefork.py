@@ -7,9 +7,12 @@ It never serves.  What belongs to whom:
 * each worker has a socket pair with the parent (`Link`): the worker says that it is ready, the
   parent says whose queue is to be served as well while it has no worker of its own.
 
-A worker that dies is replaced at once.  One that dies soon after its start is replaced after a
-pause that doubles each time, and another worker serves its queue meanwhile: nobody who
-waits there is lost.
+The first worker goes alone: if it cannot start, the others could not either, so the log says it
+once, and the server stops.  They follow when it serves.
+
+A worker that dies is replaced at once.  One that dies again and again soon after its start is
+replaced after a pause that doubles each time, and another worker, its deputy, serves its queue
+meanwhile: nobody who waits there is lost.
 """
 
 import contextlib
@@ -34,6 +37,7 @@ _log = logging.getLogger("rush_web")
 _WELL_SECONDS = 5.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
+_DOUBLINGS = 10  # more than it takes to get there
 
 # Exit statuses of a worker, and of the whole server.
 START_FAILED = 3
@@ -114,6 +118,7 @@ class Prefork:
         self._grace = grace
         self._shared = shared
         self._on_ready = on_ready
+        self._served = False  # whether any worker ever got that far
         self._stopping = False
         self._stopped = 0.0
         self._status = 0
@@ -123,18 +128,20 @@ class Prefork:
     def run(self) -> int:
         """Fork, supervise until SIGTERM or SIGINT, and return the exit status.
 
-        0 after a signal; `START_FAILED` if a worker could not even start.
+        0 after a signal; `START_FAILED` if the first worker could not even start.
         In the main thread only.  No worker is left when it returns or raises.
+        Raises `OSError` if not even the first worker could be forked.
         """
         loop = self._loop
         try:
-            loop.on_signal(signal.SIGCHLD, self._reap)
+            # Soon, not now: of signals that came together the handlers run in any order, and a
+            # worker that ended because the whole group was told to must not be replaced.
+            loop.on_signal(signal.SIGCHLD, lambda: loop.call_soon(self._reap))
             loop.on_signal(signal.SIGTERM, partial(self._stop, signal.SIGTERM))
             loop.on_signal(signal.SIGINT, partial(self._stop, signal.SIGINT))
             gc.collect()
             gc.freeze()  # the workers share these pages; a collection would copy them
-            for worker in self._workers:
-                self._fork(worker)
+            self._fork(self._workers[0])
             loop.run()
         finally:
             for worker in self._workers:
@@ -150,20 +157,37 @@ class Prefork:
 
     # Workers come
 
-    def _fork(self, worker: _Worker) -> None:
+    def _start(self, worker: _Worker) -> None:
+        """Fork; try again later if the machine has no room for another process just now."""
         worker.restart = None
+        try:
+            self._fork(worker)
+        except OSError as error:
+            _log.error("worker %d cannot be forked: %s", worker.number + 1, error)
+            worker.failures += 1
+            self._start_later(worker)
+
+    def _start_later(self, worker: _Worker) -> None:
+        pause = min(_FIRST_PAUSE * 2 ** min(worker.failures - 2, _DOUBLINGS), _LONGEST_PAUSE)
+        worker.restart = self._loop.call_later(pause, partial(self._start, worker))
+        self._appoint_deputy(worker)
+
+    def _fork(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()  # what is written before the fork is written once
         # A signal in a young child would still be written to the parent's wake-up pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if not pid:
                 self._become(worker, ours, theirs)  # never returns
+        except OSError:
+            ours.close()
+            raise
         finally:
+            theirs.close()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        theirs.close()
+        ours.setblocking(False)  # a worker that hangs must not hold its parent
         worker.pid = pid
         worker.started = time.monotonic()
         worker.ready = False
@@ -192,9 +216,7 @@ class Prefork:
         finally:
             if status and not link.told:
                 status = START_FAILED
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it
-                    stream.flush()
+            _flush()
             os._exit(status)
 
     def _heard(self, worker: _Worker, ours: socket.socket) -> None:
@@ -202,12 +224,25 @@ class Prefork:
         with contextlib.suppress(ConnectionError):
             if ours.recv(16):
                 worker.ready = True
-                self._dismiss_deputy(worker)
-                if self._on_ready is not None and all(one.ready for one in self._workers):
-                    on_ready, self._on_ready = self._on_ready, None
-                    on_ready()
+                if not self._stopping:
+                    self._serves(worker)
                 return
         self._loop.unwatch(ours.fileno())
+
+    def _serves(self, worker: _Worker) -> None:
+        """See what can be done now that this worker serves."""
+        self._served = True
+        self._dismiss_deputy(worker)
+        for other in self._workers:
+            if other.pid:
+                continue
+            if other.restart is None:
+                self._start(other)  # for the first time
+            elif other.deputy is None:
+                self._appoint_deputy(other)
+        if self._on_ready is not None and all(one.ready for one in self._workers):
+            on_ready, self._on_ready = self._on_ready, None
+            on_ready()
 
     # Workers go
 
@@ -233,26 +268,24 @@ class Prefork:
             return
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         _log.error("worker %d (pid %d) %s after %.1f s", worker.number + 1, pid, how, lived)
-        if code == START_FAILED:
-            _log.error("a worker cannot start: the server stops")
+        if code == START_FAILED and not self._served:
+            _log.error("no worker can start: the server stops")
             self._status = START_FAILED
             self._stop(signal.SIGTERM)
             return
-        worker.failures = worker.failures + 1 if lived < _WELL_SECONDS else 0
-        if worker.failures < 2:
-            self._fork(worker)
-        else:
-            pause = min(_FIRST_PAUSE * 2 ** (worker.failures - 2), _LONGEST_PAUSE)
-            worker.restart = self._loop.call_later(pause, partial(self._fork, worker))
-            self._appoint_deputy(worker)
         for other in self._workers:
             if other.deputy is worker:
+                other.deputy = None
                 self._appoint_deputy(other)
+        worker.failures = worker.failures + 1 if lived < _WELL_SECONDS else 0
+        if worker.failures < 2:
+            self._start(worker)
+        else:
+            self._start_later(worker)
 
     def _appoint_deputy(self, orphan: _Worker) -> None:
-        """Let a worker that serves take over the queue of one that is not there."""
-        orphan.deputy = None
-        if self._shared:
+        """Let a worker that serves take over the queue of one that is not there, if any does."""
+        if self._shared or orphan.deputy is not None:
             return
         for worker in self._workers:
             if worker.ready and worker is not orphan:
@@ -295,3 +328,10 @@ class Prefork:
             if worker.pid:
                 _log.warning("worker %d (pid %d) is killed", worker.number + 1, worker.pid)
                 os.kill(worker.pid, signal.SIGKILL)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # so it is if it was closed when the program began
+            with contextlib.suppress(OSError, ValueError):  # closed since, or nobody reads it
+                stream.flush()

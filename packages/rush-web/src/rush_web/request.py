@@ -6,7 +6,9 @@ what a handler does not ask for (arguments, say) is never worked out.
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from time import sleep
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from rush_http import (
     TEXT,
@@ -19,6 +21,7 @@ from rush_http import (
     render,
     render_head,
 )
+from rush_loader import FileNotFound
 
 from .args import Args
 
@@ -29,7 +32,18 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 
-NO_PARAMS: dict[str, str] = {}
+# Read only: it is the same object for every request whose path has no parameters.
+NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
+
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+
+# What decides where a message ends, and what becomes of the connection, is written by us alone.
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "date"})
+_WITHOUT_BODY = (204, 304)
+
+# A large file that was replaced just now is loaded again after a pause that doubles: the cache
+# hears of it within a third of a millisecond, or as soon as a busy machine lets its thread run.
+_FILE_PAUSES = [0.001 * 2**doubled for doubled in range(7)]
 
 
 class Request:
@@ -79,7 +93,7 @@ class Request:
         """The status of an answer that names none: 404 and 500 in the error handlers."""
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.path!r}>"
+        return f"<Request {self.method} {self.path!r:.200}>"
 
     # Questions
 
@@ -151,12 +165,20 @@ class Request:
         From memory if the cache holds it, else by sendfile(2).  Raises `FileNotFoundError` (which
         is `rush_http.NotFound` as well) if there is no such file, and as `response` does.
         """
-        self.send_file(self._loader.load(path), code, headers)
+        for pause in _FILE_PAUSES:
+            file = self._loader.load(path)
+            try:
+                self.send_file(file, code, headers)
+                return
+            except FileNotFound as error:  # a large one, which was replaced since
+                changed = error
+                sleep(pause)
+        raise changed
 
     def redirect(self, location: str, code: int = 302) -> None:
         """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now."""
-        if code not in (301, 302, 303, 307, 308):
-            raise ValueError(f"a redirect is 301, 302, 303, 307 or 308, not {code!r}")
+        if code not in REDIRECTS:
+            raise ValueError(f"a redirect is one of {REDIRECTS}, not {code!r}: {location!r:.80}")
         self.response(b"", code, (("Location", location),))
 
     def raw_response(self, data: bytes) -> None:
@@ -172,13 +194,16 @@ class Request:
         code: int | None = None,
         headers: HeaderLines | Mapping[str, str] = (),
     ) -> None:
-        """Answer with a `File` of a loader."""
+        """Answer with a `File` of a loader; a header given here goes before the file's own.
+
+        Raises `FileNotFound` if a large file is another version by now, and as `response` does.
+        """
         exchange: Exchange = self.conn.data
         status = self.code if code is None else code
-        head = file.head if status == 200 else _with_status(file.head, status)
-        if headers:
+        head = file.head
+        if status != 200 or headers:
             items = headers.items() if isinstance(headers, Mapping) else headers
-            head += b"".join(header_line(name, value) for name, value in items)
+            head = _changed_head(head, status, items)
         head = b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
         if self.method == "HEAD":
             self._http_server.send(self.conn, head)
@@ -188,6 +213,17 @@ class Request:
             self._http_server.send_file(self.conn, head, file.open(), 0, file.size)
 
 
-def _with_status(head: bytes, status: int) -> bytes:
-    """Give the head of a file another status line, for a page that says 404."""
-    return render_head(status) + head.partition(b"\r\n")[2]
+def _changed_head(head: bytes, status: int, headers: HeaderLines) -> bytes:
+    """Give the head of a file another status line (a page that says 404) and more headers."""
+    if status in _WITHOUT_BODY:
+        raise ValueError(f"status {status} has no body (RFC 9110, 6.4.1): a file cannot have it")
+    more = b""
+    lines = head.splitlines(keepends=True)[1:]
+    for name, value in headers:
+        more += header_line(name, value)
+        lower = name.lower()
+        if lower in _OURS:
+            raise ValueError(f"header {name} is worked out here: leave it out")
+        start = lower.encode() + b":"
+        lines = [line for line in lines if not line.lower().startswith(start)]
+    return render_head(status) + b"".join(lines) + more

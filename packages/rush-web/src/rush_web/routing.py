@@ -89,10 +89,14 @@ class _Routes:
             self._by_method.setdefault(method, []).append((route, names))
 
     def of(self, method: str) -> list[tuple[Route, tuple[str, ...]]]:
-        """The routes and their parameters; HEAD is answered where GET is (RFC 9110, 9.3.2)."""
-        found = self._by_method.get(method)
-        if found is None:
-            found = self._by_method.get("GET", []) if method == "HEAD" else []
+        """The routes and their parameters; HEAD is answered where GET is (RFC 9110, 9.3.2).
+
+        Those for HEAD itself go first.
+        """
+        found = self._by_method.get(method, [])
+        if method == "HEAD":
+            gets = self._by_method.get("GET", [])
+            found = found + [pair for pair in gets if "HEAD" not in pair[0].methods]
         return found
 
     def plain(self) -> dict[str, Handler]:

@@ -1,5 +1,6 @@
 """WebServer: options in, sockets, workers, run."""
 
+import contextlib
 import logging
 import os
 import resource
@@ -12,7 +13,7 @@ from typing import Literal, TypeVar
 from rush_http import HttpServer, Limits
 from rush_loader import Loader
 
-from .handlers import HandlersManager, check_error_name, check_prefix
+from .handlers import HandlersManager, check_error_name, check_prefix, redirect_head
 from .prefork import Link, Order, Prefork
 from .routing import Filter, Handler, Route
 from .sockets import open_sockets
@@ -134,12 +135,10 @@ class WebServer:
     def add_redirect(self, path: str, location: str, code: int = 301) -> None:
         """Send requests of exactly `path` to `location`, whatever their method.
 
-        Raises `ValueError` for a status that is no redirect, or text that no header may hold.
+        Raises `ValueError` for a path with parameters, a status that is no redirect, and text
+        that no header may hold.
         """
-        if not path.startswith("/"):
-            raise ValueError(f"a redirect's path begins with '/': {path!r:.80}")
-        if code not in (301, 302, 303, 307, 308):
-            raise ValueError(f"a redirect is 301, 302, 303, 307 or 308, not {code!r}: {path!r}")
+        redirect_head(path, location, code)
         self.redirects[path] = (location, code)
 
     def add_redirects(self, redirects: Mapping[str, str], code: int = 301) -> None:
@@ -162,14 +161,15 @@ class WebServer:
 
     # Running
 
-    def run(self, *, on_ready: Callable[[str], object] = print) -> int:
-        """Serve until SIGTERM or SIGINT; returns the exit status, 0 after a signal.
+    def run(self, *, on_ready: Callable[[str], object] | None = None) -> int:
+        """Serve until SIGTERM or SIGINT; returns 0, the exit status.
 
         SIGTERM lets requests that are on their way be answered, SIGINT stops at once.
         `on_ready` is called in the parent with the line that says what is served, where, and by
-        how many workers, as soon as all of them serve.
+        how many workers, as soon as all of them serve; by default the line is printed.
         In the main thread only.  Raises `OSError` if the address cannot be had or the root is no
-        folder; nothing is left running then.
+        folder, and ``SystemExit(3)`` if not even the first worker could start, with the reason in
+        the log; nothing is left running then.
         """
         self._check()
         loader = Loader("." if self.root is None else self.root)
@@ -181,12 +181,12 @@ class WebServer:
             )
             try:
                 _raise_descriptor_limit(self.max_conns)
-                return Prefork(
+                status = Prefork(
                     partial(self._serve, sockets, loader),
                     self.workers,
                     grace=self.grace + 1,
                     shared=self.listen == "shared",
-                    on_ready=lambda: on_ready(self._banner(sockets[0])),
+                    on_ready=lambda: (on_ready or say)(self._banner(sockets[0])),
                 ).run()
             finally:
                 for sock in sockets:
@@ -195,6 +195,10 @@ class WebServer:
             loader.close()
             for shutdown in self._on_shutdown:
                 shutdown()
+        if status:
+            # Not only returned: a program that ends with `server.run()` must not end with 0.
+            raise SystemExit(status)
+        return status
 
     def _serve(self, sockets: list[socket.socket], loader: Loader, link: Link) -> None:
         """Be a worker."""
@@ -211,6 +215,8 @@ class WebServer:
         )
 
         def obey(order: Order, queue: int) -> None:
+            if http_server.draining:
+                return  # it listens nowhere
             if order is Order.TAKE:
                 http_server.epoll.listen(sockets[queue])
             else:
@@ -218,21 +224,23 @@ class WebServer:
 
         loop = http_server.epoll.loop
 
-        def drain() -> None:
+        def stop(signum: int, grace: float, idle_grace: float) -> None:
             # Once: systemd and Ctrl-C signal every process of a group, and the parent passes it
             # on as well.  That it must end at once is the parent's to say.
-            loop.on_signal(signal.SIGTERM, lambda: None)
-            http_server.stop(self.grace, idle_grace=_IDLE_GRACE)
+            loop.on_signal(signum, _nothing)
+            http_server.stop(grace, idle_grace=idle_grace)
 
-        loop.on_signal(signal.SIGTERM, drain)
-        loop.on_signal(signal.SIGINT, partial(http_server.stop, _QUICK_GRACE, idle_grace=0.0))
+        loop.on_signal(signal.SIGTERM, partial(stop, signal.SIGTERM, self.grace, _IDLE_GRACE))
+        loop.on_signal(signal.SIGINT, partial(stop, signal.SIGINT, _QUICK_GRACE, 0.0))
         loop.call_soon(partial(link.ready, loop, obey))
         http_server.run()
 
     def _banner(self, sock: socket.socket) -> str:
         host, port = sock.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        what = [f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}"]
+        what = []
+        if self.routes or self.files is None:
+            what.append(f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}")
         if self.files is not None:
             what.append(f"the files of {os.path.abspath(self.root or '.')} below {self.files}")
         workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
@@ -246,10 +254,24 @@ class WebServer:
             raise ValueError(f"listen is 'reuseport' or 'shared', not {self.listen!r}")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port is {self.port!r}: it must be 0 to 65535")
+        if self.max_conns < 1:
+            raise ValueError(f"max_conns is {self.max_conns!r}: it must be 1 or more")
+        if not self.grace >= 0:
+            raise ValueError(f"grace is {self.grace!r}: it must be 0 seconds or more")
         if self.files is not None:
             check_prefix(self.files)
             if self.root is None:
                 raise ValueError(f"files={self.files!r} needs a root: the folder to serve")
+
+
+def say(text: str) -> None:
+    """Print and flush; that nobody reads it stops no server."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, flush=True)
+
+
+def _nothing() -> None:
+    """Be there, so that the signal does nothing else."""
 
 
 def _raise_descriptor_limit(max_conns: int) -> None:

@@ -11,11 +11,15 @@ import socket
 _BACKLOG = 1024
 
 
+class CannotListen(OSError):
+    """The address cannot be had; `strerror` names it, and says what to do."""
+
+
 def open_sockets(host: str, port: int, count: int, *, shared: bool) -> list[socket.socket]:
     """Bind and listen: `count` sockets on one port, or one if it is shared.
 
     Port 0 takes any free one, the same for all.
-    Raises `OSError` that names the address; nothing is left open then.
+    Raises `CannotListen`, which names the address; nothing is left open then.
     """
     opened: list[socket.socket] = []
     try:
@@ -38,9 +42,12 @@ def open_sockets(host: str, port: int, count: int, *, shared: bool) -> list[sock
 
 
 def _bind(host: str, port: int, *, reuse_port: bool) -> socket.socket:
-    family, kind, proto, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:  # socket.gaierror
+        raise _explained(error, host, port) from error
     sock = socket.socket(family, kind, proto)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,14 +60,14 @@ def _bind(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     return sock
 
 
-def _explained(error: OSError, host: str, port: int) -> OSError:
+def _explained(error: OSError, host: str, port: int) -> CannotListen:
     hints = {
         errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
         errno.EACCES: "ports below 1024 need a privilege; choose a higher one",
         errno.EADDRNOTAVAIL: "this machine has no such address",
     }
     hint = hints.get(error.errno or 0, "")
-    return OSError(
+    return CannotListen(
         error.errno,
         f"cannot listen at {host}:{port}: {error.strerror}" + (f" ({hint})" if hint else ""),
     )

@@ -1,0 +1,232 @@
+"""The `rush` command, as a process."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, entry_points, version
+
+import pytest
+
+import rush_web
+from rush_web.__main__ import main
+
+
+@pytest.fixture
+def rush(launch):
+    """Start ``python -m rush_web``."""
+    return lambda *arguments, **options: launch("-m", "rush_web", *arguments, **options)
+
+
+@pytest.fixture
+def said(rush):
+    """What the command says that ends by itself: exit status, stdout, stderr."""
+
+    def said(*arguments, **options):
+        program = rush(*arguments, **options)
+        status = program.wait()
+        return status, program.output.end(), str(program.log)
+
+    return said
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "index.html").write_text("index")
+    return tmp_path
+
+
+MODULE = """
+from rush_web import WebServer
+
+server = WebServer(port=0, workers=1)
+other = WebServer(port=0, workers=1)
+text = "x"
+
+@server.get("/")
+def index(request):
+    request.response("server")
+
+@other.get("/")
+def index(request):
+    request.response("other")
+"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    (tmp_path / "app.py").write_text(MODULE)
+    return tmp_path
+
+
+def test_serve(rush, site):
+    program = rush("serve", "public", "--port", "0", "--workers", "2").ready()
+    assert re.fullmatch(
+        rf"Rush serves the files of {site}/public below / at http://127\.0\.0\.1:\d+/"
+        r" with 2 workers\.\nCtrl-C stops it\.\n",
+        program.output.wait_for("it.\n"),
+    )
+    assert program.get().body == b"index"
+    assert program.get("/x").status == 404
+    program.kill_group(signal.SIGINT)
+    assert program.wait() == 0
+    assert str(program.log) == ""
+
+
+def test_serve_logs_errors_with_the_time(rush, site):
+    (site / "app.py").write_text(MODULE + "    raise ValueError('reason')\n")
+    program = rush("run", "app:other").ready()
+    program.get()
+    log = program.log.wait_for("ValueError: reason\n")
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ERROR <Request GET '/'> failed", log)
+    assert program.stop() == 0
+
+
+@pytest.mark.parametrize(("name", "body"), [("app", b"server"), ("app:other", b"other")])
+def test_run(rush, module, name, body):
+    program = rush("run", name).ready()
+    assert program.get().body == body
+    assert " with 1 worker.\n" in str(program.output)
+    assert program.stop() == 0
+    assert str(program.log) == ""
+
+
+def test_run_with_other_options(rush, module):
+    with socket.socket() as sock:  # a port that was free a moment ago
+        sock.bind(("127.0.0.2", 0))
+        port = sock.getsockname()[1]
+    options = ("--host", "127.0.0.2", "--port", str(port), "--workers", "3")
+    program = rush("run", "app", *options).ready()
+    assert program.address == ("127.0.0.2", port)
+    assert " with 3 workers.\n" in str(program.output)
+    assert len(program.children()) == 3
+    assert program.get().body == b"server"
+    assert program.stop() == 0
+
+
+def test_run_a_module_in_a_package(rush, module):
+    (module / "package").mkdir()
+    (module / "app.py").rename(module / "package" / "web.py")
+    program = rush("run", "package.web:server").ready()
+    assert program.get().body == b"server"
+    assert program.stop() == 0
+
+
+def test_version(said):
+    assert said("--version") == (0, f"rush {rush_web.__version__}\n", "")
+
+
+HELP = [
+    (["--help"], ["COMMAND", "serve the files of a folder", "run a WebServer of a Python module"]),
+    (
+        ["serve", "--help"],
+        ["DIR", "--host", "--port", "--workers", "rush serve public --port 8000"],
+    ),
+    (["run", "--help"], ["MODULE:SERVER", "--host", "--port", "--workers", "rush run app:server"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), HELP)
+def test_help(said, arguments, words):
+    status, output, errors = said(*arguments)
+    assert (status, errors) == (0, "")
+    for word in words:
+        assert word in output
+
+
+MISTAKES = [
+    # arguments, words on stderr
+    ([], "required: COMMAND"),
+    (["sing"], "invalid choice: 'sing'"),
+    (["serve"], "required: DIR"),
+    (["serve", "missing"], "rush: no folder 'missing' in HERE\n"),
+    (["serve", "app.py"], "rush: no folder 'app.py' in HERE\n"),
+    (["serve", ".", "--port", "x"], "argument --port: 'x' is no number from 0 to 65535"),
+    (["serve", ".", "--port", "65536"], "argument --port: '65536' is no number from 0 to 65535"),
+    (["serve", ".", "--workers", "0"], "argument --workers: '0' is no number from 1 to 255"),
+    (["run"], "required: MODULE:SERVER"),
+    (["run", "missing"], "rush: no module 'missing' in HERE\n"),
+    (["run", "missing.web:server"], "rush: no module 'missing' in HERE\n"),
+    (["run", "app.web"], "rush: no module 'app.web' in HERE\n"),
+    (["run", "app.py"], "rush: no module 'app.py' in HERE: write app:server for app.py\n"),
+    (["run", "./app.py"], "'./app.py' is no name of a module: write app:server for app.py"),
+    (["run", ":server"], "'' is no name of a module"),
+    (["run", ".app"], "'.app' is no name of a module"),
+    (["run", "app:missing"], "'missing' is no WebServer of module 'app'; it has server, other\n"),
+    (["run", "app:text"], "'text' is no WebServer of module 'app'; it has server, other\n"),
+    (["run", "empty"], "'server' is no WebServer of module 'empty'; it has none\n"),
+    (["run", "rootless"], "rush: no folder 'missing' in HERE\n"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES)
+def test_mistakes(said, module, arguments, words):
+    (module / "empty.py").touch()
+    (module / "rootless.py").write_text(
+        "import rush_web\nserver = rush_web.WebServer(root='missing')"
+    )
+    status, output, errors = said(*arguments)
+    assert (status, output) == (2, "")
+    assert words.replace("HERE", str(module)) in errors
+    assert "Traceback" not in errors
+
+
+def test_the_mistakes_of_a_module_are_shown_with_their_traceback(said, module):
+    for source, words in {
+        "import no_such_thing": "No module named 'no_such_thing'",
+        "int('x')": "invalid literal",
+        "open('missing.txt')": "No such file or directory: 'missing.txt'",
+        "x = (": "SyntaxError",
+    }.items():
+        (module / "broken.py").write_text(source)
+        status, _, errors = said("run", "broken")
+        assert status == 1
+        assert words in errors
+        assert "Traceback" in errors
+
+
+def test_a_module_whose_name_begins_like_another(said, module):
+    (module / "no_such.py").write_text("import no")
+    status, _, errors = said("run", "no_such")
+    assert (status, "No module named 'no'" in errors) == (1, True)
+
+
+def test_a_port_in_use(said, rush, site):
+    first = rush("serve", "public", "--port", "0", "--workers", "2").ready()
+    port = str(first.address[1])
+    status, output, errors = said("serve", "public", "--port", port)
+    assert (status, output) == (1, "")
+    assert errors == (
+        f"rush: cannot listen at 127.0.0.1:{port}: Address already in use"
+        " (another program listens there; stop it, or choose another port)\n"
+    )
+    assert first.get().body == b"index"
+    assert first.stop() == 0
+
+
+def test_workers_that_cannot_start(said, module):
+    (module / "bad.py").write_text(MODULE + "server.redirects['/x'] = ('/y', 200)\n")
+    status, _, errors = said("run", "bad")
+    assert status == 3
+    assert errors.count("Traceback") == 1
+
+
+def test_main_returns_its_status(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "missing"]) == 2
+    assert "no folder 'missing'" in capsys.readouterr().err
+
+
+def test_the_command_is_installed():
+    try:
+        assert version("rush-web") == rush_web.__version__
+    except PackageNotFoundError:
+        pytest.skip("rush-web is on the path, not installed")
+    (script,) = [one for one in entry_points(group="console_scripts") if one.name == "rush"]
+    assert script.load() is main
+    command = os.path.join(os.path.dirname(sys.executable), "rush")
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"rush {rush_web.__version__}\n"

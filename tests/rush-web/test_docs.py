@@ -1,0 +1,178 @@
+"""Every program of the README and every example runs, and prints what they say."""
+
+import inspect
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import rush_web
+from programs import PATIENCE
+from rawclient import request
+
+PACKAGE = Path(__file__).parents[2] / "packages" / "rush-web"
+README = (PACKAGE / "README.md").read_text()
+EXAMPLES = PACKAGE / "examples"
+PROGRAMS = re.findall(r"```python\n(.*?)```\n(.*?)(?=```python|\Z)", README, re.DOTALL)
+SERVED = "server = WebServer("
+
+
+def commands(text):
+    """The curl commands of a text, and what follows each."""
+    found = []
+    for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL):
+        for piece in block.split("$ ")[1:]:
+            command, _, said = piece.partition("\n")
+            if command.startswith("curl"):
+                found.append((command, said))
+    return found
+
+
+def on_a_free_port(source):
+    """The same program, with port 0."""
+    source = re.sub(r"port=\d+(, )?", "", source)
+    assert SERVED in source
+    return source.replace(SERVED, f"{SERVED}port=0, ")
+
+
+def test_the_readme_has_programs():
+    assert len(PROGRAMS) == 4
+    assert sum(len(commands(text)) for _, text in PROGRAMS) == 10
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize(("source", "text"), PROGRAMS)
+def test_the_programs_of_the_readme(launch, tmp_path, source, text):
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "a.txt").write_text("a file")
+    (tmp_path / "app.py").write_text(on_a_free_port(source))
+    program = launch("app.py").ready()
+    for command, said in commands(text):
+        command = command.replace("127.0.0.1:9090", "{}:{}".format(*program.address))
+        done = subprocess.run(
+            [*shlex.split(command), "--silent", "--noproxy", "*"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.stdout.removesuffix("\n") == said.removesuffix("\n")
+    if "on_startup" in source:
+        assert program.get("/static/a.txt").body == b"a file"
+    assert program.stop() == 0
+    if "on_startup" in source:
+        lines = program.output.end().splitlines()
+        assert (lines[0], lines[-1]) == ("loaded: 1", "bye")
+
+
+def test_the_banner_of_the_readme(launch, tmp_path):
+    """Word for word, but for the port."""
+    said = re.search(r"\$ python hello.py\n(.*)\n", README)[1]
+    (tmp_path / "hello.py").write_text(on_a_free_port(PROGRAMS[0][0]))
+    program = launch("hello.py").ready()
+    assert str(program.output) == said.replace(":9090/", f":{program.address[1]}/") + "\n"
+    assert program.stop() == 0
+
+
+def test_the_program_in_the_docstring(launch, tmp_path):
+    """The manual's first program; its root is there."""
+    manual = inspect.getdoc(rush_web)
+    lines = manual.partition("\n\n")[2].split("\n\n`WebServer`")[0]
+    (tmp_path / "app.py").write_text(on_a_free_port(inspect.cleandoc(lines)))
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "a.txt").write_text("a file")
+    program = launch("app.py").ready()
+    assert program.get("/hello?name=Ann").body == b"Hello, Ann!"
+    assert program.get("/hello").body == b"Hello, world!"
+    assert program.get("/static/a.txt").body == b"a file"
+    assert program.stop() == 0
+
+
+def test_the_readme_has_the_options_of_the_command(launch):
+    block = re.search(r"## Command line\n\n```text\n(.*?)```", README, re.DOTALL)[1]
+    program = launch("-m", "rush_web", "run", "--help")
+    assert program.wait() == 0
+    options = set(re.findall(r"--\w+", program.output.end()))
+    assert options - {"--help"} == set(re.findall(r"--\w+", block)) - {"--help", "--version"}
+
+
+def test_every_public_name_is_documented():
+    table = README.partition("## The whole of it")[2]
+    for name in rush_web.__all__:
+        assert f"`{name}" in table, name
+        value = getattr(rush_web, name)
+        if type(value) is not type:
+            continue  # Handler, Filter
+        assert inspect.getdoc(value), name
+        for member, thing in vars(value).items():
+            if not member.startswith("_") and (callable(thing) or isinstance(thing, property)):
+                assert inspect.getdoc(getattr(value, member)), f"{name}.{member}"
+
+
+def test_every_option_is_in_the_readme():
+    for name in inspect.signature(rush_web.WebServer).parameters:
+        assert name in README, name
+
+
+# The examples
+
+
+@pytest.fixture
+def example(launch, tmp_path):
+    """Run a copy of an example by ``rush run``, on a free port."""
+
+    def example(name):
+        shutil.copy(EXAMPLES / f"{name}.py", tmp_path)
+        return launch("-m", "rush_web", "run", name, "--port", "0").ready()
+
+    return example
+
+
+def test_every_example_is_tested():
+    tested = {name[5:] for name in globals() if name.startswith("test_")}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} <= tested
+
+
+@pytest.mark.parametrize("name", ["hello", "api"])
+def test_examples_run_by_themselves(launch, tmp_path, name):
+    source = (EXAMPLES / f"{name}.py").read_text()
+    (tmp_path / f"{name}.py").write_text(on_a_free_port(source))
+    program = launch(f"{name}.py").ready()
+    banner = re.search(r"^Rush serves .*$", source, re.MULTILINE)[0]
+    assert str(program.output) == banner.replace(":9090/", f":{program.address[1]}/") + "\n"
+    assert program.stop() == 0
+
+
+def test_hello(example):
+    program = example("hello")
+    assert program.get("/hello").body == b"Hello, world!\n"
+    assert program.get("/hello?name=J%C3%BCrgen").body == "Hello, Jürgen!\n".encode()
+    assert program.get("/").status == 404
+    assert program.stop() == 0
+
+
+def test_api(example):
+    program = example("api")
+    with program.client() as client:
+
+        def ask(method, path, body=b""):
+            client.send(request(path, method=method, body=body))
+            response = client.response()
+            return response.status, json.loads(response.body or b"null")
+
+        assert ask("GET", "/notes") == (200, [])
+        assert ask("POST", "/notes", b'{"text": "milk"}') == (201, {"id": 1, "text": "milk"})
+        assert ask("POST", "/notes", b'{"text": "bread"}') == (201, {"id": 2, "text": "bread"})
+        assert ask("GET", "/notes/2") == (200, {"id": 2, "text": "bread"})
+        assert ask("GET", "/notes?contains=il") == (200, [{"id": 1, "text": "milk"}])
+        assert ask("DELETE", "/notes/1") == (204, None)
+        for method in ("GET", "DELETE"):
+            assert ask(method, "/notes/1") == (404, {"error": "there is no note '1'"})
+        for body in (b"", b"{", b"[]", b'"x"', b"{}", b'{"text": 1}', b"\xff"):
+            client.send(request("/notes", method="POST", body=body))
+            assert client.response().status == 400, body
+        assert ask("GET", "/notes") == (200, [{"id": 2, "text": "bread"}])
+    assert program.stop() == 0
