@@ -136,7 +136,7 @@ class Request:
             render(
                 self.code if code is None else code,
                 body.encode() if isinstance(body, str) else body,
-                headers.items() if isinstance(headers, Mapping) else headers,
+                headers.items() if headers and isinstance(headers, Mapping) else headers,
                 content_type=content_type,
                 connection_line=exchange.connection_line,
                 head_only=self.method == "HEAD",
