@@ -1,20 +1,21 @@
 """Checks and jobs: `nox` runs all checks, `nox -s serve` the example site.
 
 nox                          every check, on every Python that is here
-nox -s "tests(python='3.12', package='rush-http')"
+nox -s tests-3.12            the four packages on one Python
+nox -s tests -- rush-http    one package, on every Python
 nox -s serve -- --port 8000  the example site, with options of `rush run`
 """
 
-import functools
+import os
 import pathlib
 import shutil
+import subprocess
 
 import nox
 
 # In order of dependency: each package may use only those before it.
 PACKAGES = ["epollserver", "rush-http", "rush-loader", "rush-web"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
-TEST_TOOLS = ["pytest", "pytest-xdist"]
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "build", "tests", "system"]
@@ -22,41 +23,69 @@ nox.options.sessions = ["lint", "types", "build", "tests", "system"]
 nox.options.error_on_missing_interpreters = False
 
 
-@functools.cache
+def find_pyenv_pythons() -> None:
+    """Put the Pythons that pyenv has, but does not show, on the path: as links by their names."""
+    links = pathlib.Path(".nox/pythons").absolute()
+    versions = pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    for version in PYTHONS:
+        name = f"python{version}"
+        found = shutil.which(name)  # of pyenv a shim, which may only say that it is not active
+        if found and not subprocess.run([found, "--version"], capture_output=True).returncode:
+            continue
+        for python in sorted(versions.glob(f"{version}.*/bin/{name}"))[-1:]:
+            links.mkdir(parents=True, exist_ok=True)
+            (links / name).unlink(missing_ok=True)
+            (links / name).symlink_to(python)
+    os.environ["PATH"] = f"{links}{os.pathsep}{os.environ['PATH']}"
+
+
+find_pyenv_pythons()
+
+
+BUILT: dict[str, str] = {}
+
+
 def wheels(session: nox.Session) -> dict[str, str]:
     """Build each package's wheel, once for all sessions: what a user would install."""
-    folder = pathlib.Path(session.cache_dir, "wheels")
-    shutil.rmtree(folder, ignore_errors=True)
-    session.run(
-        *("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)),
-        *(f"./packages/{name}" for name in PACKAGES),
-    )
-    built = {}
-    for name in PACKAGES:
-        (wheel,) = folder.glob(f"{name.replace('-', '_')}-*-py3-none-any.whl")
-        built[name] = str(wheel)
-    return built
+    if not BUILT:
+        folder = pathlib.Path(session.cache_dir, "wheels")
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run(
+            *("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)),
+            *(f"./packages/{name}" for name in PACKAGES),
+        )
+        for name in PACKAGES:
+            (wheel,) = folder.glob(f"{name.replace('-', '_')}-*-py3-none-any.whl")
+            BUILT[name] = str(wheel)
+    return BUILT
 
 
-def install(session: nox.Session, package: str, *tools: str) -> None:
-    """Install a package with all it depends on, and nothing above it; not editable."""
-    below = PACKAGES[: PACKAGES.index(package) + 1]
+def install(session: nox.Session, *packages: str) -> None:
+    """Install packages from their wheels: as a user would, not editable."""
     built = wheels(session)
-    session.install(*tools, *(built[name] for name in below))
+    session.install(*(built[name] for name in packages))
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("package", PACKAGES, ids=PACKAGES)
-def tests(session: nox.Session, package: str) -> None:
-    """Test one package with nothing above it installed, so that a wrong import fails."""
-    install(session, package, *TEST_TOOLS)
-    session.run("pytest", "-q", "-n", "4", f"tests/{package}", *session.posargs)
+def tests(session: nox.Session) -> None:
+    """Test each package with nothing above it installed, so that a wrong import fails.
+
+    Arguments that name packages choose among them; the others go to pytest.
+    """
+    chosen = [name for name in PACKAGES if name in session.posargs] or PACKAGES
+    options = [argument for argument in session.posargs if argument not in PACKAGES]
+    session.install("pytest", "pytest-xdist")
+    for name in PACKAGES[: PACKAGES.index(chosen[-1]) + 1]:
+        install(session, name)
+        if name in chosen:
+            session.run("pytest", "-q", "-n", "4", f"tests/{name}", *options)
 
 
 @nox.session
 def system(session: nox.Session) -> None:
     """Test whole servers as real processes, and every program of the README."""
-    install(session, "rush-web", *TEST_TOOLS)
+    session.install("pytest")
+    install(session, *PACKAGES)
     session.run("pytest", "-q", "tests/system", *session.posargs)
 
 
@@ -86,16 +115,15 @@ def build(session: nox.Session) -> None:
         shutil.rmtree(dist, ignore_errors=True)
         with session.chdir(f"packages/{name}"):
             session.run("hatch", "build")
-        built = sorted(path.name.partition("-")[2] for path in dist.iterdir())
-        wheel, sdist = built[-1:], built[:-1]
-        if not (wheel[0].endswith("-py3-none-any.whl") and sdist[0].endswith(".tar.gz")):
+        built = sorted(path.name for path in dist.iterdir())
+        if len(built) != 2 or not built[0].endswith("-py3-none-any.whl"):
             session.error(f"{name}: not one universal wheel and one sdist: {built}")
 
 
 @nox.session
 def serve(session: nox.Session) -> None:
     """Serve the example site at http://127.0.0.1:9090/ with two workers."""
-    install(session, "rush-web")
+    install(session, *PACKAGES)
     options = ["--port", "9090", "--workers", "2", *session.posargs]
     with session.chdir("packages/rush-web/examples/site"):
         session.run("rush", "run", "app:server", *options)

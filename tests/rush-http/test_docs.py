@@ -101,7 +101,10 @@ def test_readme_limits_are_the_defaults():
         assert text.startswith('    """'), f"{name} has no reason"
 
 
-@pytest.mark.parametrize("module", [rush_http, *{inspect.getmodule(p) for _, p in PUBLIC}])
+MODULES = {module.__name__: module for _, p in PUBLIC if (module := inspect.getmodule(p))}
+
+
+@pytest.mark.parametrize("module", [rush_http, *map(MODULES.get, sorted(MODULES))])
 def test_docstring_examples(module):
     if module is not None:
         assert doctest.testmod(module).failed == 0

@@ -26,14 +26,15 @@ def test_metadata(name):
 def test_each_depends_on_the_one_before():
     needed = {
         name: sorted(
-            re.match(r"[A-Za-z_-]+", line)[0] for line in importlib.metadata.requires(name) or ()
+            re.match(r"[A-Za-z_-]+", line)[0].replace("_", "-")
+            for line in importlib.metadata.requires(name) or ()
         )
         for name in NAMES
     }
     assert needed == {
         "epollserver": [],
         "rush-http": ["epollserver"],
-        "rush-loader": ["inotify_simple", "rush-http"],
+        "rush-loader": ["inotify-simple", "rush-http"],
         "rush-web": ["rush-loader"],
     }
 

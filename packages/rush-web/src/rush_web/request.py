@@ -136,7 +136,7 @@ class Request:
             render(
                 self.code if code is None else code,
                 body.encode() if isinstance(body, str) else body,
-                headers.items() if headers and isinstance(headers, Mapping) else headers,
+                _pairs(headers) if headers else (),
                 content_type=content_type,
                 connection_line=exchange.connection_line,
                 head_only=self.method == "HEAD",
@@ -202,8 +202,7 @@ class Request:
         status = self.code if code is None else code
         head = file.head
         if status != 200 or headers:
-            items = headers.items() if isinstance(headers, Mapping) else headers
-            head = _changed_head(head, status, items)
+            head = _changed_head(head, status, _pairs(headers))
         head = b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
         if self.method == "HEAD":
             self._http_server.send(self.conn, head)
@@ -211,6 +210,10 @@ class Request:
             self._http_server.send(self.conn, head + file.content)
         else:
             self._http_server.send_file(self.conn, head, file.open(), 0, file.size)
+
+
+def _pairs(headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
+    return headers.items() if isinstance(headers, Mapping) else headers
 
 
 def _changed_head(head: bytes, status: int, headers: HeaderLines) -> bytes:
