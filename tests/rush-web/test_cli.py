@@ -201,7 +201,7 @@ def test_a_port_in_use(said, rush, site):
     assert (status, output) == (1, "")
     assert errors == (
         f"rush: cannot listen at 127.0.0.1:{port}: Address already in use"
-        " (another program listens there; stop it, or choose another port)\n"
+        "; stop who listens there, or take another (port 0: any free one)\n"
     )
     assert first.get().body == b"index"
     assert first.stop() == 0

@@ -60,7 +60,8 @@ def test_addresses_that_cannot_be_had(listen):
         server.on_shutdown(lambda: ended.append(True))
         with pytest.raises(OSError, match=words) as caught:
             server.run()
-        assert f"cannot listen at {host}:0: " in caught.value.strerror
+        assert caught.value.strerror.startswith("cannot listen at ")
+        assert host in caught.value.strerror
     assert ended == [True, True]
 
 
@@ -72,7 +73,7 @@ def test_a_second_server_on_the_port(serve, launch, write, listen):
             write(f"listen={other!r}", f"server.port = {program.address[1]}", name="second.py")
         )
         assert second.wait() == 1
-        assert "Address already in use (another program listens there" in str(second.log)
+        assert "Address already in use; stop who listens there" in str(second.log)
     assert program.get("/pid").status == 200
     assert program.stop() == 0
 

@@ -43,6 +43,13 @@ A `Connection` *is* a `socket.socket`, with ``conn.data`` for your own state.
 A handler that raises costs its own connection: the traceback goes to the logger
 ``epollserver``, the others never notice.
 
+Addresses
+=========
+``("127.0.0.1", 7000)``, ``("::", 7000)`` for IPv6 and IPv4, ``"/run/chat.sock"`` for a UNIX socket
+(its file is removed at the end; one that a dead program has left is replaced), or a socket that is
+bound already: ``inherited_sockets()`` are those of systemd, `bind` makes one without a server.
+``server.listen(address)`` adds another.
+
 Limits
 ======
 ``max_conns`` connections are served at a time.  More are not refused: accepting pauses, they wait
@@ -64,8 +71,8 @@ anywhere.  Everything else belongs to the thread that serves.  After a fork the 
 its own server: an epoll instance is shared, not copied.
 """
 
+from .addresses import Address, bind, inherited_sockets
 from .connection import Connection, Reason, SendableFile
-from .listeners import Address
 from .loop import READ, WRITE, Loop, Timer
 from .server import (
     CONNECT,
@@ -95,6 +102,8 @@ __all__ = [
     "Reason",
     "SendableFile",
     "Timer",
+    "bind",
+    "inherited_sockets",
 ]
 
 __version__ = "0.1.0"

@@ -6,7 +6,6 @@ when a connection closes, and after `_RETRY_SECONDS` in any case: the want may b
 What waits meanwhile waits in the kernel's queue.
 """
 
-import contextlib
 import errno
 import functools
 import logging
@@ -15,11 +14,10 @@ import select
 import socket
 from collections.abc import Callable
 
+from .addresses import Address, SocketFile, bind
 from .loop import READ, Loop, Timer
 
 _log = logging.getLogger("epollserver")
-
-Address = tuple[str, int] | str | socket.socket
 
 # At most so many accepts in a row from one listener, then the others have their turn.
 _BATCH = 64
@@ -63,14 +61,18 @@ class Listeners:
         self._reuse_port = reuse_port
         self._events = READ | (select.EPOLLEXCLUSIVE if exclusive else 0)
         self._sockets: dict[int, socket.socket] = {}
-        self._own: set[int] = set()
+        self._own: dict[int, SocketFile] = {}
         self._accepting = False  # whether the loop watches them
         self._retry: Timer | None = None
 
     def add(self, address: Address) -> socket.socket:
         """Listen at `address`, or with the bound socket given."""
         own = not isinstance(address, socket.socket)
-        sock = address if isinstance(address, socket.socket) else self._bind(address)
+        sock = (
+            address
+            if isinstance(address, socket.socket)
+            else bind(address, reuse_port=self._reuse_port)
+        )
         try:
             sock.setblocking(False)
             sock.listen(self._backlog)
@@ -85,7 +87,7 @@ class Listeners:
             raise
         self._sockets[sock.fileno()] = sock
         if own:
-            self._own.add(sock.fileno())
+            self._own[sock.fileno()] = SocketFile(sock)
         return sock
 
     def remove(self, sock: socket.socket) -> None:
@@ -95,16 +97,12 @@ class Listeners:
         if fd is None:
             raise ValueError(f"this server does not listen to {sock!r}")
         del self._sockets[fd]
-        own = fd in self._own
-        self._own.discard(fd)
+        file = self._own.pop(fd, None)
         if self._accepting:
             self._loop.unwatch(fd)
-        if own and sock.fileno() >= 0:
-            path = sock.getsockname() if sock.family == socket.AF_UNIX else None
+        if file is not None:
+            file.remove()
             sock.close()
-            if isinstance(path, str):  # bytes: an abstract name, not a file (unix(7))
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
 
     def clear(self) -> None:
         """Accept no more at all."""
@@ -125,7 +123,7 @@ class Listeners:
             for fd, sock in list(self._sockets.items()):
                 if sock.fileno() < 0:
                     del self._sockets[fd]  # somebody else has closed it
-                    self._own.discard(fd)
+                    self._own.pop(fd, None)
                 else:
                     self._watch(sock)
 
@@ -159,56 +157,3 @@ class Listeners:
                 self._retry = self._loop.call_later(_RETRY_SECONDS, self.resume)
                 return
             self._accepted(sock)
-
-    def _bind(self, address: tuple[str, int] | str) -> socket.socket:
-        if isinstance(address, str):
-            return _bound(socket.AF_UNIX, address)
-        try:
-            host, port = address
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"an address is (host, port), a path (str) or a socket, not {address!r:.80}"
-            ) from None
-        if not isinstance(port, int) or not 0 <= port <= 65535:
-            raise ValueError(f"port is {port!r:.80}: it must be a number from 0 to 65535")
-        try:
-            infos = socket.getaddrinfo(
-                host or None,  # "": every IPv4 address, as with socket.bind
-                port,
-                type=socket.SOCK_STREAM,
-                flags=socket.AI_PASSIVE,
-            )
-        except socket.gaierror as error:
-            raise socket.gaierror(
-                error.errno, f"cannot listen at host {host!r:.80}: {error.strerror}"
-            ) from error
-        family, *_, name = infos[0]
-        return _bound(family, name, reuse_port=self._reuse_port)
-
-
-def _bound(
-    family: int, name: tuple[str | int | bytes, ...] | str, *, reuse_port: bool = False
-) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if family != socket.AF_UNIX:
-            # Ports of connections in TIME_WAIT do not count as used (socket(7)).
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(name)
-    except OSError as error:
-        sock.close()
-        if family == socket.AF_UNIX:
-            hint = "; remove the file if nobody listens there any more"
-        else:
-            hint = "; stop who listens there, or take another (port 0: any free one)"
-        raise OSError(
-            error.errno or errno.EINVAL,  # a path that is too long has none
-            f"cannot listen at {name!r:.80}: {error.strerror or error}"
-            + (hint if error.errno == errno.EADDRINUSE else ""),
-        ) from error
-    except BaseException:
-        sock.close()
-        raise
-    return sock
