@@ -127,3 +127,12 @@ def serve(session: nox.Session) -> None:
     options = ["--port", "9090", "--workers", "2", *session.posargs]
     with session.chdir("packages/rush-web/examples/site"):
         session.run("rush", "run", "app:server", *options)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare a package with others; needs a C compiler."""
+    name, *options = session.posargs or ["epollserver"]
+    session.install("uvloop")
+    install(session, *PACKAGES)
+    session.run("python", f"tests/bench/{name}/compare.py", *options)

@@ -27,6 +27,7 @@ def start():
 
 def test_every_example_is_tested():
     tested = {name[5:] for name in globals() if name.startswith("test_")}
+    tested |= {path.stem[5:] for path in pathlib.Path(__file__).parent.glob("test_*.py")}
     assert {path.stem for path in EXAMPLES.glob("*.py")} <= tested
 
 
