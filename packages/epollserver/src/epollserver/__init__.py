@@ -34,8 +34,8 @@ A `Connection` *is* a `socket.socket`, with ``conn.data`` for your own state.
                        its half only (``nc -N``) still gets its answer.
 ``conn.write(data)``   sends at once what the socket takes and keeps the rest. It never blocks and
                        never raises for what the peer does. While more than `high_water` bytes wait,
-                       the connection is not read: a peer that never reads cannot fill the memory
-                       by asking.
+                       the connection is not read, and ``write`` returns ``False``: go on at
+                       ``RESPONSE``. Who does not heed that loses the connection at `max_queued`.
 ``conn.sendfile(file)``  takes its place behind what was written; the connection closes the file.
 ``conn.pause()``, ``conn.resume()``  stop reading, and go on.
 ``conn.finish()``      closes when everything is out. ``conn.close()`` closes now.
@@ -56,13 +56,31 @@ Limits
 in the kernel's queue, and are served when others close.  The same happens when the process is out
 of descriptors.
 
+``idle_seconds`` and ``drain_seconds``, of the server or of one connection, close who neither sends
+nor reads (``Reason.TIMEOUT``).  One sweep a second finds them, at most two seconds late.
+
+TLS
+===
+With ``EpollServer(..., ssl_context=context)`` every connection is a `TlsConnection`: the same, but
+encrypted.  ``CONNECT`` comes after the handshake, for which a client has ``handshake_seconds``;
+``conn.alpn``, ``conn.tls_version`` and ``conn.peer_certificate()`` tell what came of it::
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("cert.pem", "key.pem")
+
+The end
+=======
+``server.stop()`` closes everything now.  ``server.stop(grace=30)`` accepts no more, lets the
+connections end by themselves (``server.stopping`` tells handlers to see to it), and closes what is
+left after 30 seconds; a second call closes it at once.
+
 The loop's own tools
 ====================
 ``server.loop`` is there for handlers: ``call_later(seconds, f)`` returns a `Timer` to ``cancel()``;
 ``call_soon_threadsafe(f)`` is the way in for other threads; ``watch(fd, events, callback)`` for
 descriptors of your own; ``on_signal(signum, f)``; ``now``, a monotonic clock read once a turn.
 A `Loop` can be used without a server.  There is no periodic wake-up: an idle server makes no
-system calls.
+system calls, with connections that have time limits one a second.
 
 Threads and processes
 =====================
@@ -72,18 +90,20 @@ its own server: an epoll instance is shared, not copied.
 """
 
 from .addresses import Address, bind, inherited_sockets
-from .connection import Connection, Reason, SendableFile
-from .loop import READ, WRITE, Loop, Timer
-from .server import (
+from .connection import Connection, Reason
+from .events import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
     RESPONSE,
     DisconnectHandler,
-    EpollServer,
     Event,
     Handler,
 )
+from .loop import READ, WRITE, Loop, Timer
+from .outbox import SendableFile
+from .server import EpollServer
+from .tls import TlsConnection
 
 __all__ = [
     "CONNECT",
@@ -102,6 +122,7 @@ __all__ = [
     "Reason",
     "SendableFile",
     "Timer",
+    "TlsConnection",
     "bind",
     "inherited_sockets",
 ]

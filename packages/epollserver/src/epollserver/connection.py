@@ -16,13 +16,14 @@ import logging
 import os
 import select
 import socket
-from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .loop import READ, WRITE
+from .outbox import FilePart, Outbox, SendableFile
 
 if TYPE_CHECKING:
     from .server import EpollServer
+    from .timeouts import TimeLimits
 
 _log = logging.getLogger("epollserver")
 
@@ -30,10 +31,6 @@ _log = logging.getLogger("epollserver")
 # paused connection must wait until `resume` (what the peer sent before it is still to be read):
 # edge-triggered it is reported once, not in every turn.
 _NOTHING = select.EPOLLET
-
-# One turn of the loop sends at most about this much of what waits: somebody who fetches a large
-# file as fast as we can send does not hold up the others.
-_TURN_BYTES = 1 << 20
 
 
 class Reason(enum.Enum):
@@ -56,36 +53,6 @@ class _State(enum.Enum):
 OPEN, ENDING, CLOSED = _State.OPEN, _State.ENDING, _State.CLOSED
 
 
-class SendableFile(Protocol):
-    """What `Connection.sendfile` takes: an open binary file with a descriptor."""
-
-    def fileno(self) -> int:
-        """Return the descriptor, for sendfile(2)."""
-        ...
-
-    def close(self) -> None:
-        """Close the file; called once it is sent, or when it never will be."""
-        ...
-
-
-class _FilePart:
-    """A part of a file that waits in the write buffer."""
-
-    __slots__ = ("count", "file", "offset")
-
-    def __init__(self, file: SendableFile, offset: int, count: int) -> None:
-        self.file = file
-        self.offset = offset
-        self.count = count
-
-    def close(self) -> None:
-        """Close the file, whatever it thinks of that: the connection goes on."""
-        try:
-            self.file.close()
-        except Exception:
-            _log.exception("cannot close a file that was sent: %r", self.file)
-
-
 class Connection(socket.socket):
     """A connected, non-blocking socket of an `EpollServer`, with a write buffer.
 
@@ -96,13 +63,14 @@ class Connection(socket.socket):
     __slots__ = (
         "_held",
         "_interest",
+        "_limits",
         "_out",
         "_paused",
-        "_queued",
         "_reading",
         "_reason",
         "_server",
         "_state",
+        "_touched",
         "data",
     )
 
@@ -117,8 +85,9 @@ class Connection(socket.socket):
         self._reason = Reason.OWN_CLOSE
         self._paused = False
         self._held = False
-        self._out: deque[bytes | memoryview | _FilePart] | None = None
-        self._queued = 0
+        self._out: Outbox | None = None  # when nothing waits
+        self._limits: TimeLimits | None = server._time_limits()
+        self._touched = True  # read or written since the last sweep
         self._interest = READ  # what epoll waits for
         self._reading = READ  # the part of it that is reading: READ or 0
 
@@ -173,27 +142,30 @@ class Connection(socket.socket):
     @property
     def queued(self) -> int:
         """How many bytes of what was written wait to be sent."""
-        return self._queued
+        return 0 if self._out is None else self._out.queued
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> bool:
         """Send `data`: at once what the socket takes, the rest as the peer reads.
 
-        Never blocks and never raises for what the peer does.  While more than the server's
-        `high_water` bytes wait, the connection is not read.  ``RESPONSE`` fires when what had to
-        wait is out.  Ignored after `finish` and `close`.
+        Never blocks and never raises for what the peer does.  Returns whether to write on:
+        ``False`` while more than the server's `high_water` bytes wait; the connection is not
+        read then.  ``RESPONSE`` fires when what had to wait is out.  A write that would bring
+        more than `max_queued` bytes of memory to wait above that mark closes the connection.
+        Ignored after `finish` and `close` (``False``).
         """
-        if self._out:
-            self._keep(data)
-            return
+        self._touched = True
+        if self._out is not None:
+            return self._keep(data)
         try:
             sent = socket.socket.send(self, data)
         except BlockingIOError:
             sent = 0
         except OSError as error:  # closed by us (EBADF): then there is nothing left to lose
             self._lost(error)
-            return
+            return False
         if sent != len(data):
-            self._keep(memoryview(data).cast("B")[sent:])
+            return self._keep(memoryview(data).cast("B")[sent:])
+        return True
 
     def sendfile(self, file: SendableFile, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]
         """Send `count` bytes of `file` from `offset`, after what was written before.
@@ -211,12 +183,13 @@ class Connection(socket.socket):
         except BaseException:
             file.close()
             raise
-        part = _FilePart(file, offset, count)
+        self._touched = True
+        part = FilePart(file, offset, count)
         if self._finished() or not count:
             part.close()
             return 0
-        waiting = bool(self._out)
-        self._append(part, count)
+        waiting = self._out is not None
+        self._outbox().add_file(part)
         if not waiting:
             self._send_queued()
         self._rewatch()
@@ -230,6 +203,34 @@ class Connection(socket.socket):
         self._reason = Reason.OWN_CLOSE
         self._settle()
         self._rewatch()
+
+    # Time
+
+    @property
+    def idle_seconds(self) -> float | None:
+        """After how long without anything read or written the connection is closed.
+
+        ``None``: never.  The reason is ``TIMEOUT``.  Looked at once a second: what is late is
+        closed at most two seconds later.  Setting it begins anew.
+        """
+        return None if self._limits is None else self._limits.idle_seconds
+
+    @idle_seconds.setter
+    def idle_seconds(self, seconds: float | None) -> None:
+        self._server._limit(self, seconds, self.drain_seconds)
+
+    @property
+    def drain_seconds(self) -> float | None:
+        """How long what was written may wait for a peer that does not read.
+
+        ``None``: for ever.  What waits at one time has to be out after so many seconds, then what
+        was written meanwhile; if not, the connection is closed as for `idle_seconds`.
+        """
+        return None if self._limits is None else self._limits.drain_seconds
+
+    @drain_seconds.setter
+    def drain_seconds(self, seconds: float | None) -> None:
+        self._server._limit(self, self.idle_seconds, seconds)
 
     # Closing
 
@@ -254,6 +255,7 @@ class Connection(socket.socket):
         # the end of reading: a handler of the same batch has paused or finished this connection.
         if ready != self._reading and not self._prepare(ready):
             return
+        self._touched = True
         server = self._server
         try:
             server._on_receive(self)
@@ -271,58 +273,63 @@ class Connection(socket.socket):
         return False
 
     def _flush(self) -> None:
+        self._touched = True
         self._send_queued()
-        if not self._out and self._state is not CLOSED:
+        if self._out is None and self._state is not CLOSED:
             self._server._drained(self)
             self._settle()
         self._rewatch()
 
     def _send_queued(self) -> None:
         """Send what waits until the socket is full, or this turn's share is spent."""
-        budget = _TURN_BYTES
+        out = self._out
+        if out is None:
+            return
         try:
-            while self._out and budget > 0:
-                part = self._out[0]
-                if isinstance(part, _FilePart):
-                    sent = self._send_file_part(part)
-                    done = part.count == 0
-                else:
-                    sent = socket.socket.send(self, part)
-                    done = sent == len(part)
-                    if not done:
-                        self._out[0] = memoryview(part)[sent:]
-                if done:
-                    self._out.popleft()
-                self._queued -= sent
-                budget -= sent
+            out.send(self)
         except BlockingIOError:
             pass
         except (OSError, ValueError) as error:  # ValueError: somebody has closed the file
             self._lost(error)
+        if not out:
+            self._out = None
 
-    def _send_file_part(self, part: _FilePart) -> int:
-        count = min(part.count, _TURN_BYTES)
-        sent = os.sendfile(self.fileno(), part.file.fileno(), part.offset, count)
-        if not sent:
-            raise OSError(f"file ended {part.count} bytes before what was promised of it")
-        part.offset += sent
-        part.count -= sent
-        if not part.count:
-            part.close()
-        return sent
-
-    def _keep(self, data: bytes | bytearray | memoryview) -> None:
-        # Through memoryview: bytes(5) would be five NULs where send(5) is a TypeError.
-        kept = data if isinstance(data, bytes) else bytes(memoryview(data))
-        if kept and not self._finished():
-            self._append(kept, len(kept))
-            self._rewatch()
-
-    def _append(self, part: bytes | _FilePart, size: int) -> None:
+    def _outbox(self) -> Outbox:
         if self._out is None:
-            self._out = deque()
-        self._out.append(part)
-        self._queued += size
+            self._out = Outbox()
+        return self._out
+
+    def _keep(self, data: bytes | bytearray | memoryview) -> bool:
+        """Let `data` wait; return whether to write on."""
+        view = memoryview(data)  # bytes(5) would be five NULs where send(5) is a TypeError
+        if self._finished() or (view.nbytes and not self._has_room(view.nbytes)):
+            return False
+        if view.nbytes:
+            self._outbox().add(data if isinstance(data, bytes) else bytes(view))
+            self._rewatch()
+        return not self._held
+
+    def _has_room(self, size: int) -> bool:
+        """Whether `size` bytes more may wait in memory; closes the connection if not.
+
+        One write is always taken whole, however long: only who goes on above the mark is at fault.
+        """
+        out = self._out
+        if not self._held or out is None:
+            return True
+        waiting = out.queued - out.in_files
+        limit = self._server.max_queued
+        if waiting + size <= limit:
+            return True
+        _log.error(
+            "a connection whose writer ignores that the peer does not read is closed: %d bytes"
+            " wait, a write of %d goes past max_queued=%d",
+            waiting,
+            size,
+            limit,
+        )
+        self._end(Reason.ERROR)
+        return False
 
     def _finished(self) -> bool:
         """Whether the owner has said that no more will be written."""
@@ -333,10 +340,10 @@ class Connection(socket.socket):
         if self._state is CLOSED:
             return
         mark = self._server.high_water
-        self._held = self._queued > (mark // 4 if self._held else mark)
+        self._held = self.queued > (mark // 4 if self._held else mark)
         readable = self._state is OPEN and not self._paused and not self._held
         self._reading = READ if readable else 0
-        interest = self._reading | (WRITE if self._out else 0)
+        interest = self._reading | (0 if self._out is None else WRITE)
         if interest != self._interest:
             self._interest = interest
             self._server.loop.rewatch(self.fileno(), interest or _NOTHING)
@@ -350,7 +357,7 @@ class Connection(socket.socket):
             self._server.loop.call_soon(self._settle)
 
     def _settle(self) -> None:
-        if self._state is ENDING and not self._out:
+        if self._state is ENDING and self._out is None:
             self._end(self._reason)
 
     def _lost(self, error: OSError | ValueError) -> None:
@@ -375,9 +382,7 @@ class Connection(socket.socket):
         self._reason = reason
         self._reading = 0
         self._server.loop.unwatch(self.fileno())
-        for part in self._out or ():
-            if isinstance(part, _FilePart):
-                part.close()
-        self._out = None
-        self._queued = 0
+        if self._out is not None:
+            self._out.close()
+            self._out = None
         self._server._left(self, reason)

@@ -36,6 +36,7 @@ _PEER_GONE = {
     errno.EOPNOTSUPP,
 }
 _RETRY_SECONDS = 1.0
+_SILENT_SECONDS = 60.0  # it comes again with every connection that closes: one warning will do
 
 
 class Listeners:
@@ -64,6 +65,7 @@ class Listeners:
         self._own: dict[int, SocketFile] = {}
         self._accepting = False  # whether the loop watches them
         self._retry: Timer | None = None
+        self._silent_until = 0.0
 
     def add(self, address: Address) -> socket.socket:
         """Listen at `address`, or with the bound socket given."""
@@ -103,6 +105,18 @@ class Listeners:
         if file is not None:
             file.remove()
             sock.close()
+
+    def take_waiting(self, sock: socket.socket | None = None) -> None:
+        """Accept what the kernel has let in already: the end of a listener would reset it."""
+        for listener in list(self._sockets.values()) if sock is None else [sock]:
+            while self._room() > 0:
+                try:
+                    accepted, _ = listener.accept()
+                except OSError as error:
+                    if error.errno in _PEER_GONE:
+                        continue
+                    break  # the queue is empty, or nothing is to be had
+                self._accepted(accepted)
 
     def clear(self) -> None:
         """Accept no more at all."""
@@ -150,7 +164,9 @@ class Listeners:
             except OSError as error:
                 if error.errno in _PEER_GONE:
                     continue
-                _log.warning("accepting pauses for up to %g s: %s", _RETRY_SECONDS, error)
+                if self._loop.now >= self._silent_until:
+                    self._silent_until = self._loop.now + _SILENT_SECONDS
+                    _log.warning("accepting pauses for up to %g s: %s", _RETRY_SECONDS, error)
                 self._pause()
                 if self._retry is not None:
                     self._retry.cancel()

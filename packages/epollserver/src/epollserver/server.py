@@ -1,37 +1,26 @@
 """EpollServer: connections come and go, and four handlers are called."""
 
-import enum
+import functools
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Literal, TypeVar, overload
+from typing import Literal, TypeVar, overload
 
+from .addresses import Address
+from .checks import check_count, check_seconds
 from .connection import CLOSED, Connection, Reason
-from .listeners import Address, Listeners
+from .events import CONNECT, DISCONNECT, RECEIVE, RESPONSE, DisconnectHandler, Event, Handler
+from .listeners import Listeners
 from .loop import READ, Loop
+from .timeouts import Sweeper, TimeLimits
+from .tls import TlsConnection, check_context
 
 _log = logging.getLogger("epollserver")
 
-
-class Event(enum.Enum):
-    """What a handler can be called for."""
-
-    CONNECT = "connect"
-    RECEIVE = "receive"
-    RESPONSE = "response"
-    DISCONNECT = "disconnect"
-
-
-CONNECT: Final = Event.CONNECT
-RECEIVE: Final = Event.RECEIVE
-RESPONSE: Final = Event.RESPONSE
-DISCONNECT: Final = Event.DISCONNECT
-
-Handler = Callable[[Connection], object]
-DisconnectHandler = Callable[[Connection, Reason], object]
 
 # The reasons for which recv() closes a connection and raises.
 _LOST = {Reason.RESET, Reason.TIMEOUT, Reason.ERROR}
@@ -47,7 +36,10 @@ class EpollServer:
     or a socket that is bound already; `listen` adds more.
     `max_conns` connections are served at a time; the next ones wait in the kernel's queue, which
     holds `backlog` of them.
-    `high_water` is how many unsent bytes of a connection stop the reading from it.
+    `high_water` is how many unsent bytes of a connection stop the reading from it; a writer that
+    goes on, past `max_queued` bytes in memory, costs the connection.
+    `idle_seconds`, `drain_seconds`: the time limits that connections begin with, see `Connection`.
+    `ssl_context`: speak TLS, with `TlsConnection`; a client has `handshake_seconds` to begin.
     `exclusive`: of several processes that wait on the same socket, one is woken for a connection
     (``EPOLLEXCLUSIVE``).  `reuse_port`: ``SO_REUSEPORT`` for the sockets opened here.
 
@@ -63,14 +55,30 @@ class EpollServer:
         *,
         backlog: int = 1024,
         high_water: int = 256 * 1024,
+        max_queued: int = 64 * 1024 * 1024,
+        idle_seconds: float | None = None,
+        drain_seconds: float | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        handshake_seconds: float = 10.0,
         exclusive: bool = False,
         reuse_port: bool = False,
     ) -> None:
-        _check_count("max_conns", max_conns)
-        _check_count("high_water", high_water)
-        _check_count("backlog", backlog)
+        check_count("max_conns", max_conns)
+        check_count("high_water", high_water)
+        check_count("max_queued", max_queued)
+        check_count("backlog", backlog)
+        check_seconds("idle_seconds", idle_seconds)
+        check_seconds("drain_seconds", drain_seconds)
+        check_seconds("handshake_seconds", handshake_seconds)
+        check_context(ssl_context)
         self.max_conns = max_conns
         self.high_water = high_water
+        self.max_queued = max_queued
+        self.idle_seconds = idle_seconds
+        self.drain_seconds = drain_seconds
+        self._ssl_context = ssl_context
+        self._handshake_seconds = handshake_seconds
+        self._entering: set[Connection] = set()  # in the TLS handshake
         self.connections: set[Connection] = set()
         """The connections that are served now.  Go through a copy: a `write` that finds its
         peer gone removes one."""
@@ -80,13 +88,16 @@ class EpollServer:
         self._on_receive: Handler = _nobody
         self._on_response: Handler | None = None
         self._on_disconnect: DisconnectHandler | None = None
+        self._sweeper = Sweeper(self.loop, lambda: self.connections)
         self._leaving: dict[Connection, Reason] = {}  # closed, DISCONNECT is due
+        self.stopping = False
+        """Whether `stop` with a grace was called: time for connections to come to an end."""
         self._started = False
         self._serving = False
         self._thread: threading.Thread | None = None
         self._listeners = Listeners(
             self.loop,
-            lambda: self.max_conns - len(self.connections),
+            self._room,
             self.adopt,
             backlog=backlog,
             exclusive=exclusive,
@@ -173,12 +184,16 @@ class EpollServer:
         """
         return self._listeners.add(address)
 
-    def unlisten(self, sock: socket.socket | None = None) -> None:
+    def unlisten(self, sock: socket.socket | None = None, *, accept_waiting: bool = False) -> None:
         """Accept no more from `sock`, or (``None``) from any listener; connections go on.
 
+        With `accept_waiting`, what waits in its queue is accepted first, as far as `max_conns`
+        allows: when the last descriptor of a listener is closed, that would be reset.
         A listener that the server opened is closed.
         Raises `ValueError` if `sock` is not one of its listeners.
         """
+        if accept_waiting:
+            self._listeners.take_waiting(sock)
         if sock is None:
             self._listeners.clear()
         else:
@@ -191,12 +206,27 @@ class EpollServer:
         tests, and for descriptors that come from elsewhere.  It counts for `max_conns`, and is
         served also if that many are there already.
         """
-        conn = Connection(self, sock)
+        if self._ssl_context is None:
+            conn = Connection(self, sock)
+        else:
+            conn = TlsConnection(self, sock, self._ssl_context, self._handshake_seconds)
         try:
             self.loop.watch(conn.fileno(), READ, conn._ready)
         except BaseException:
             socket.socket.close(conn)
             raise
+        if self._ssl_context is None:
+            self._enter(conn)
+        else:
+            self._entering.add(conn)
+        return conn
+
+    def _room(self) -> int:
+        return self.max_conns - len(self.connections) - len(self._entering)
+
+    def _enter(self, conn: Connection) -> None:
+        """Serve a connection from now on: the owner is told."""
+        self._entering.discard(conn)
         self.connections.add(conn)
         if self._on_connect is not None:
             try:
@@ -206,7 +236,6 @@ class EpollServer:
                     conn.close()
             except Exception as error:
                 self._handler_failed(conn, error)
-        return conn
 
     # Running
 
@@ -231,12 +260,18 @@ class EpollServer:
         else:
             self._serve(signals=threading.current_thread() is threading.main_thread())
 
-    def stop(self) -> None:
+    def stop(self, grace: float = 0.0) -> None:
         """Close everything and let `start` return; ``DISCONNECT`` fires for every connection.
 
+        With `grace`, accept no more (after those that wait already, as far as `max_conns` allows),
+        and let the connections end by themselves for so many seconds; handlers see `stopping`.
+        What is left is closed then.  A second call closes it now.
         From a handler, a signal or another thread.
         """
-        self.loop.stop()
+        if grace > 0:
+            self.loop.call_soon_threadsafe(functools.partial(self._wind_down, grace))
+        else:
+            self.loop.stop()
 
     def close(self) -> None:
         """Stop and close everything; of a server that was never started, too.
@@ -254,7 +289,7 @@ class EpollServer:
     def _close(self) -> None:
         self._started = True  # and over
         self._listeners.clear()
-        for conn in list(self.connections):
+        for conn in [*self.connections, *self._entering]:
             conn._end(Reason.SERVER_STOP)
         self.loop.run_soon()  # the last DISCONNECTs
         self.loop.close()
@@ -282,7 +317,39 @@ class EpollServer:
             self._close()
             self._serving = False
 
+    def _wind_down(self, grace: float) -> None:
+        if self.stopping:
+            self.loop.stop()
+            return
+        self.unlisten(accept_waiting=True)
+        self.stopping = True
+        self.loop.call_later(grace, self.loop.stop)
+        self._stop_if_alone()
+
+    def _stop_if_alone(self) -> None:
+        if self.stopping and not self.connections and not self._entering:
+            self.loop.stop()
+
     # Called by connections
+
+    def _time_limits(self) -> TimeLimits | None:
+        """Return the limits of a new connection."""
+        if self.idle_seconds is None and self.drain_seconds is None:
+            return None
+        self._sweeper.start()
+        return TimeLimits(self.idle_seconds, self.drain_seconds)
+
+    def _limit(
+        self, conn: Connection, idle_seconds: float | None, drain_seconds: float | None
+    ) -> None:
+        check_seconds("idle_seconds", idle_seconds)
+        check_seconds("drain_seconds", drain_seconds)
+        if idle_seconds is None and drain_seconds is None:
+            conn._limits = None
+        else:
+            conn._touched = True
+            conn._limits = TimeLimits(idle_seconds, drain_seconds)
+            self._sweeper.start()
 
     def _drained(self, conn: Connection) -> None:
         if self._on_response is not None:
@@ -306,7 +373,9 @@ class EpollServer:
             if not self._leaving:
                 self.loop.call_soon(self._say_goodbye)
             self._leaving[conn] = reason
+        self._entering.discard(conn)
         self._listeners.resume()
+        self._stop_if_alone()
 
     def _say_goodbye(self) -> None:
         leaving, self._leaving = self._leaving, {}
@@ -317,13 +386,6 @@ class EpollServer:
                 self._on_disconnect(conn, reason)
             except Exception:
                 _log.exception("the handler for DISCONNECT failed")
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{name} is {value!r:.80}: it must be a whole number")
-    if value < 1:
-        raise ValueError(f"{name} is {value!r}: it must be 1 or more")
 
 
 def _nobody(conn: Connection) -> None:

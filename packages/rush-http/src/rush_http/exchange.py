@@ -109,6 +109,8 @@ class Exchange:
                     self._message_complete(conn)
                     if self.phase is not IDLE or self._client_is_behind(conn):
                         break  # the rest waits in the parser, reading is paused
+                    if conn.fileno() < 0:
+                        break  # the application has closed it
                 elif isinstance(event, Head):
                     self._head_complete(event)
                 elif isinstance(event, bytes):
@@ -218,6 +220,8 @@ class Exchange:
         self.since = self._server.epoll.loop.now
         if not self.parser.buffered:
             self.phase = IDLE
+            for _ in self.parser.feed(b""):  # it ended at its END: let it come to rest
+                pass
             conn.resume()
             return
         self.phase = BEHIND

@@ -171,5 +171,5 @@ def _with_headers(status: int, start: bytes, headers: HeaderLines) -> tuple[byte
         if lower in _OURS:
             raise ValueError(f"header {name} is worked out by render(): leave it out")
         if lower == "content-type":
-            start = _start(status, None)
+            start = _second.starts.get((status, None)) or _start(status, None)
     return start, b"".join(lines)

@@ -18,7 +18,7 @@ from epollserver import (
     Timer,
 )
 
-from .exchange import ANSWER, IDLE, Exchange
+from .exchange import ANSWER, IDLE, LINGER, Exchange
 from .grammar import Protocol
 from .headers import Headers
 from .limits import Limits
@@ -97,9 +97,10 @@ class HttpServer:
     def stop(self, grace: float = 30.0, *, idle_grace: float = 2.0) -> None:
         """Accept no more, answer what is on its way, then let `run` return.
 
-        Every further answer says ``Connection: close``.  A connection that stays idle is closed
-        after `idle_grace` seconds, so that a request that is just coming is not lost; what is
-        left after `grace` seconds is closed then.  A second call stops at once.
+        What waits in the queue is accepted.  Every further answer says ``Connection: close``.  A
+        connection that stays idle is closed after `idle_grace` seconds, so that a request that is
+        just coming is not lost; what is left after `grace` seconds is closed then.  A second call
+        stops at once.
         From a callback, a signal or another thread.
         """
         self.epoll.loop.call_soon_threadsafe(partial(self._drain, grace, idle_grace))
@@ -224,20 +225,24 @@ class HttpServer:
             conn.data.check(conn, loop.now)
 
     def _drain(self, grace: float, idle_grace: float) -> None:
-        if self.draining or grace <= 0 or not self.epoll.connections:
+        if self.draining or grace <= 0:
             self.epoll.stop()
             return
         self.draining = True
         self.client_decides = False
-        self.epoll.unlisten()
+        self.epoll.unlisten(accept_waiting=True)
+        if not self.epoll.connections:
+            self.epoll.stop()
+            return
         for conn in self.epoll.connections:
             conn.data.drain()
         self.epoll.loop.call_later(min(idle_grace, grace), self._close_idle)
         self.epoll.loop.call_later(grace, self.epoll.stop)
 
     def _close_idle(self) -> None:
+        """Close what asks for nothing."""
         for conn in list(self.epoll.connections):
-            if conn.data.phase is IDLE:
+            if conn.data.phase in (IDLE, LINGER):
                 conn.finish()
 
 
