@@ -75,10 +75,21 @@ def as_served(pieces, limits=None):
     return found(Short(), pieces)
 
 
-@pytest.fixture(params=[plain, met_elsewhere, met_here, as_served], ids=lambda path: path.__name__)
-def parse(request):
-    """Pieces of wire to `Found`, by the plain path and by the memos."""
-    return request.param
+PATHS = [plain, met_elsewhere, met_here, as_served]
+
+
+@pytest.fixture
+def parse():
+    """Pieces of wire to `Found`; the plain path and each way through the memos must agree."""
+
+    def parse(pieces, limits=None):
+        results = [path(pieces, limits) for path in PATHS]
+        said = [(*result[:2], type(result.error), str(result.error)) for result in results]
+        for path, words in zip(PATHS, said, strict=True):
+            assert words == said[0], path
+        return results[0]
+
+    return parse
 
 
 def in_loop(server, function):

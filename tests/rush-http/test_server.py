@@ -605,3 +605,19 @@ def test_requests_per_connection(site):
         assert "connection" not in client.get("/").headers
         assert client.get("/").headers["connection"] == "close"
         assert client.rest() == b""
+
+
+def test_what_is_pipelined_behind_a_request_that_closed_the_connection(serve):
+    paths = []
+
+    def callback(body, conn, protocol, method, path, query, headers):
+        paths.append(path)
+        if path == "/closer":
+            conn.close()
+        server.respond(conn, b"")
+
+    server = serve(callback)
+    with RawClient(server.address) as client:
+        client.send(request("/first") + request("/closer") + request("/never") * 3)
+        client.rest()
+    assert paths == ["/first", "/closer"]

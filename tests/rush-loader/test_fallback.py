@@ -248,3 +248,17 @@ def test_a_file_that_is_never_whole_keeps_its_last_whole_version(
         writing.clear()
         eventually(lambda: cache[path].content != b"old")
     eventually(lambda: cache[path].size == os.stat(path).st_size)
+
+
+def test_what_is_absent_costs_no_watch(make_cache, tmp_path):
+    watched = []
+
+    class Counting(INotify):
+        def add_watch(self, path, mask):
+            watched.append(path)
+            return super().add_watch(path, mask)
+
+    cache = make_cache(inotify=Counting)
+    with pytest.raises(FileNotFoundError):
+        cache.add(str(tmp_path / "absent" / "page.html"))
+    assert watched == []

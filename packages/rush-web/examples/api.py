@@ -10,7 +10,7 @@ $ curl "http://127.0.0.1:9090/notes?contains=il"
 [{"id":1,"text":"milk"}]
 $ curl -X DELETE http://127.0.0.1:9090/notes/1
 $ curl http://127.0.0.1:9090/notes/1
-{"error":"there is no note '1'"}
+{"error":"there is no /notes/1"}
 """
 
 import json
@@ -73,7 +73,8 @@ def delete(request: Request) -> None:
 
 @server.error_handler("not-found")
 def not_found(request: Request) -> None:
-    request.response_json({"error": str(request.error)})
+    # Not `request.error`: its message is for the log.
+    request.response_json({"error": f"there is no {request.path}"})
 
 
 @server.error_handler("internal-error")

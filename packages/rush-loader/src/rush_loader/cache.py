@@ -20,6 +20,7 @@ and `close` end it; the next use begins another, in which every entry is cold.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -29,7 +30,7 @@ from types import TracebackType
 from .changes import Changes
 from .epochs import RETRY_SECONDS, Epochs
 from .errors import FileNotFound
-from .file import File
+from .file import File, open_descriptor
 from .forks import tell_of_forks
 from .inotify import INotify, flags
 from .reader import MAX_FILE_BYTES, FileBusy, checked_path, read_file
@@ -209,6 +210,8 @@ class AutoUpdatingCache:
     # With the lock held
 
     def _add(self, path: str) -> File:
+        # First: to see that there is no file costs a tenth of watching the way to it.
+        os.close(open_descriptor(path))
         try:
             why = self._follow(path)
             file = read_file(path, max_bytes=self._max_file_bytes)

@@ -38,6 +38,10 @@ _WELL_SECONDS = 5.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 _DOUBLINGS = 10  # more than it takes to get there
+# What kills a worker that has served is a request, not its start: others must not wait long.
+_MOST_FAILURES_AFTER_SERVING = 3
+# Ctrl-C is for now: a worker that is busy with a handler is not waited for.
+_QUICK_SECONDS = 1.0
 
 # Exit statuses of a worker, and of the whole server.
 START_FAILED = 3
@@ -46,7 +50,7 @@ _CRASHED = 1
 # timeout(1) and others signal the process and its group: within this, it is the same signal.
 _SAME_SIGNAL_SECONDS = 0.5
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
 
 class Order(enum.IntEnum):
@@ -100,8 +104,8 @@ class Prefork:
 
     `serve` is called in each worker, and the worker ends when it returns.  `shared`: the workers
     have one queue together, so none is ever orphaned.  `on_ready` is called in the parent when all
-    workers serve for the first time.  `grace` is how long, in seconds, a worker may take to
-    end; it is killed then.
+    workers serve for the first time, `on_stop` when they are told to end.  `grace` is how long,
+    in seconds, a worker may take to end after SIGTERM; it is killed then.
     """
 
     def __init__(
@@ -112,8 +116,10 @@ class Prefork:
         grace: float,
         shared: bool = False,
         on_ready: Callable[[], object] | None = None,
+        on_stop: Callable[[], object] | None = None,
     ) -> None:
         self._serve = serve
+        self._on_stop = on_stop
         self._workers = [_Worker(number) for number in range(count)]
         self._grace = grace
         self._shared = shared
@@ -138,6 +144,8 @@ class Prefork:
             # worker that ended because the whole group was told to must not be replaced.
             loop.on_signal(signal.SIGCHLD, lambda: loop.call_soon(self._reap))
             loop.on_signal(signal.SIGTERM, partial(self._stop, signal.SIGTERM))
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
+                loop.on_signal(signal.SIGHUP, partial(self._stop, signal.SIGTERM))
             loop.on_signal(signal.SIGINT, partial(self._stop, signal.SIGINT))
             gc.collect()
             gc.freeze()  # the workers share these pages; a collection would copy them
@@ -206,6 +214,7 @@ class Prefork:
                 if other.socket is not None:
                     other.socket.close()
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it can end in good order
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal: the parent says what
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             self._serve(link)
             status = 0
@@ -263,11 +272,11 @@ class Prefork:
             self._loop.unwatch(worker.socket.fileno())
         worker.socket.close()
         worker.socket = None
-        worker.ready = False
+        had_served, worker.ready = worker.ready, False
         if self._stopping:
             return
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        _log.error("worker %d (pid %d) %s after %.1f s", worker.number + 1, pid, how, lived)
+        what = f"worker {worker.number + 1} (pid {pid})"
+        _log.error("%s %s after %.1f s", what, _how(code), lived)
         if code == START_FAILED and not self._served:
             _log.error("no worker can start: the server stops")
             self._status = START_FAILED
@@ -278,6 +287,8 @@ class Prefork:
                 other.deputy = None
                 self._appoint_deputy(other)
         worker.failures = worker.failures + 1 if lived < _WELL_SECONDS else 0
+        if had_served:
+            worker.failures = min(worker.failures, _MOST_FAILURES_AFTER_SERVING)
         if worker.failures < 2:
             self._start(worker)
         else:
@@ -313,13 +324,16 @@ class Prefork:
             return
         self._stopping = True
         self._stopped = self._loop.now
+        if self._on_stop is not None:
+            self._on_stop()
         for worker in self._workers:
             if worker.restart is not None:
                 worker.restart.cancel()
             if worker.pid:
                 os.kill(worker.pid, signum)
         if any(worker.pid for worker in self._workers):
-            self._loop.call_later(self._grace, self._kill)
+            grace = self._grace if signum == signal.SIGTERM else _QUICK_SECONDS
+            self._loop.call_later(grace, self._kill)
         else:
             self._loop.stop()
 
@@ -328,6 +342,16 @@ class Prefork:
             if worker.pid:
                 _log.warning("worker %d (pid %d) is killed", worker.number + 1, worker.pid)
                 os.kill(worker.pid, signal.SIGKILL)
+
+
+def _how(code: int) -> str:
+    """How a process has ended, in words; a realtime signal has no name."""
+    if code >= 0:
+        return f"exited with {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
 
 
 def _flush() -> None:

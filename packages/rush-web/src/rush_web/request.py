@@ -16,6 +16,7 @@ from rush_http import (
     Headers,
     HttpServer,
     Protocol,
+    ServiceUnavailable,
     date_line,
     header_line,
     render,
@@ -43,7 +44,7 @@ _WITHOUT_BODY = (204, 304)
 
 # A large file that was replaced just now is loaded again after a pause that doubles: the cache
 # hears of it within a third of a millisecond, or as soon as a busy machine lets its thread run.
-_FILE_PAUSES = [0.001 * 2**doubled for doubled in range(7)]
+_FILE_PAUSES = [0.001 * 2**doubled for doubled in range(5)]
 
 
 class Request:
@@ -135,7 +136,7 @@ class Request:
             self.conn,
             render(
                 self.code if code is None else code,
-                body.encode() if isinstance(body, str) else body,
+                body.encode() if isinstance(body, str) else _checked(body),
                 _pairs(headers) if headers else (),
                 content_type=content_type,
                 connection_line=exchange.connection_line,
@@ -163,17 +164,17 @@ class Request:
         """Answer with a file of the server's root; `path` begins with ``/``.
 
         From memory if the cache holds it, else by sendfile(2).  Raises `FileNotFoundError` (which
-        is `rush_http.NotFound` as well) if there is no such file, and as `response` does.
+        is `rush_http.NotFound` as well) if there is no such file, `rush_http.ServiceUnavailable` if
+        a large one is written faster than it can be sent, and as `response` does.
         """
         for pause in _FILE_PAUSES:
             file = self._loader.load(path)
             try:
                 self.send_file(file, code, headers)
                 return
-            except FileNotFound as error:  # a large one, which was replaced since
-                changed = error
+            except FileNotFound:  # a large one, which is another version by now
                 sleep(pause)
-        raise changed
+        raise ServiceUnavailable(f"{path!r:.200} is written faster than it can be sent")
 
     def redirect(self, location: str, code: int = 302) -> None:
         """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now."""
@@ -210,6 +211,12 @@ class Request:
             self._http_server.send(self.conn, head + file.content)
         else:
             self._http_server.send_file(self.conn, head, file.open(), 0, file.size)
+
+
+def _checked(body: bytes) -> bytes:
+    if not isinstance(body, bytes):
+        raise TypeError(f"a body is str or bytes, not {body!r:.80}; see response_json()")
+    return body
 
 
 def _pairs(headers: HeaderLines | Mapping[str, str]) -> HeaderLines:

@@ -187,14 +187,17 @@ class WebServer:
                     grace=self.grace + 1,
                     shared=self.listen == "shared",
                     on_ready=lambda: (on_ready or say)(self._banner(sockets[0])),
+                    on_stop=partial(_close_all, sockets),
                 ).run()
             finally:
-                for sock in sockets:
-                    sock.close()
+                _close_all(sockets)
         finally:
             loader.close()
             for shutdown in self._on_shutdown:
-                shutdown()
+                try:
+                    shutdown()
+                except Exception:  # the others are to be called as well
+                    _log.exception("an on_shutdown callback failed: %r", shutdown)
         if status:
             # Not only returned: a program that ends with `server.run()` must not end with 0.
             raise SystemExit(status)
@@ -215,8 +218,8 @@ class WebServer:
         )
 
         def obey(order: Order, queue: int) -> None:
-            if http_server.draining:
-                return  # it listens nowhere
+            if sockets[queue].fileno() < 0:
+                return  # the server is stopping
             if order is Order.TAKE:
                 http_server.epoll.listen(sockets[queue])
             else:
@@ -228,6 +231,10 @@ class WebServer:
             # Once: systemd and Ctrl-C signal every process of a group, and the parent passes it
             # on as well.  That it must end at once is the parent's to say.
             loop.on_signal(signum, _nothing)
+            # Who waits is accepted; with the last descriptor of its queue closed, here and in the
+            # others, who comes later is refused at once.
+            http_server.epoll.unlisten(accept_waiting=True)
+            _close_all(sockets)
             http_server.stop(grace, idle_grace=idle_grace)
 
         loop.on_signal(signal.SIGTERM, partial(stop, signal.SIGTERM, self.grace, _IDLE_GRACE))
@@ -270,6 +277,11 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def _close_all(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
 def _nothing() -> None:
     """Be there, so that the signal does nothing else."""
 
@@ -277,7 +289,8 @@ def _nothing() -> None:
 def _raise_descriptor_limit(max_conns: int) -> None:
     """Raise the soft limit of descriptors as far as it may go, and say so if that is not enough."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(OSError, ValueError):  # a hard limit above fs.nr_open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < max_conns:
         _log.warning(
             "only %d descriptors are allowed (ulimit -Hn): fewer than max_conns=%d", hard, max_conns

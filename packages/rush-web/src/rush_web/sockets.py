@@ -27,12 +27,10 @@ def open_sockets(host: str, port: int, count: int, *, shared: bool) -> list[sock
         if shared:
             opened.append(bind((host, port)))
         else:
-            # SO_REUSEPORT would let a second server of the same user in silently: ask without it.
-            bind((host, port)).close()
-            for _ in range(count):
-                sock = bind((host, port), reuse_port=True)
-                opened.append(sock)
-                port = sock.getsockname()[1]
+            opened.append(_only_one(host, port))
+            port = opened[0].getsockname()[1]
+            for _ in range(count - 1):
+                opened.append(bind((host, port), reuse_port=True))
         for sock in opened:
             sock.listen(_BACKLOG)
     except BaseException as error:
@@ -42,3 +40,19 @@ def open_sockets(host: str, port: int, count: int, *, shared: bool) -> list[sock
             raise CannotListen(error.errno, error.strerror) from error
         raise
     return opened
+
+
+def _only_one(host: str, port: int) -> socket.socket:
+    """Return a socket that listens where no other server does, and lets more of ours in.
+
+    SO_REUSEPORT alone would let a second server of the same user in silently.  Without it listen(2)
+    fails if anybody listens there; with it from then on, only sockets that have it can join.
+    """
+    sock = bind((host, port))
+    try:
+        sock.listen(_BACKLOG)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen at {host}:{port}: {error.strerror}") from error
+    return sock
