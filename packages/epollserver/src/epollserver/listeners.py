@@ -135,11 +135,11 @@ class Listeners:
         if not self._accepting and self._room() > 0:
             self._accepting = True
             for fd, sock in list(self._sockets.items()):
-                if sock.fileno() < 0:
-                    del self._sockets[fd]  # somebody else has closed it
-                    self._own.pop(fd, None)
-                else:
+                try:
                     self._watch(sock)
+                except (OSError, ValueError):  # its owner has closed it, perhaps this moment
+                    del self._sockets[fd]
+                    self._own.pop(fd, None)
 
     def _pause(self) -> None:
         if self._accepting:
