@@ -150,24 +150,26 @@ def test_a_real_overflow(make_cache, write, save, eventually):
         most = int(setting.read())
     if most > 100_000:
         pytest.skip(f"the queue of this machine takes {most} events")
-    held = threading.Event()
+    ready = threading.Event()
+    ready.set()
 
     class Slow(INotify):
         def read(self, timeout=None, read_delay=None):
             events = super().read(timeout, read_delay)
             if events:
-                held.wait(60)
+                ready.wait(60)
             return events
 
     cache = make_cache(inotify=Slow)
     one, two = write("one.txt", "old"), write("two.txt", "old")
     cache.add(one)
     cache.add(two)
+    ready.clear()  # not before: whoever reads has the lock, and others write to /tmp as well
     for number in range(most):  # two names in turn, or the kernel merges equal ones
         os.utime(one, (0, number))
         os.utime(two, (0, number))
     save(one, "new")
-    held.set()
+    ready.set()
     eventually(lambda: cache[one].content == b"new")
     save(two, "new")
     eventually(lambda: cache[two].content == b"new")

@@ -65,9 +65,6 @@ class Program:
     """A Python program in a process group of its own; `log` is what it says on stderr."""
 
     def __init__(self, *arguments, cwd=None, stdout=subprocess.PIPE):
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # So it is in the background of a script, and programs would inherit it.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", *map(os.fspath, arguments)],
             cwd=cwd,
