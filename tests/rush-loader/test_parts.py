@@ -99,7 +99,9 @@ def test_a_watch_is_shared_and_given_back(write):
         watches.forget(two)
         watches.forget(two)
         assert len(watches) == 0
-        assert {event.mask & flags.IGNORED for event in watches.read()} == {flags.IGNORED}
+        # Among what others have done on the way there meanwhile.
+        ended = [event.wd for event in watches.read() if event.mask & flags.IGNORED]
+        assert len(ended) == len(set(ended)) == count
     finally:
         watches.close()
 
