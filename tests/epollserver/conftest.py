@@ -3,7 +3,9 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -12,11 +14,20 @@ from epollserver import RECEIVE, EpollServer
 
 
 @pytest.fixture
-def make_server():
+def transport(request):
+    """What `make_server` makes and `attach` connects to: "plain", or what a test asks for."""
+    return getattr(request, "param", "plain")
+
+
+@pytest.fixture
+def make_server(request, transport):
     """Servers on a free port that are closed at the end; reads and forgets unless told."""
     servers = []
 
     def make(address=("127.0.0.1", 0), **options):
+        if transport == "tls":
+            options["ssl_context"] = context = request.getfixturevalue("context")
+            context.num_tickets = 0  # unread, they would make a reset of a peer's close
         server = EpollServer(address, **options)
         servers.append(server)
         server.add_handler(lambda conn: conn.recv(65536), RECEIVE)
@@ -52,6 +63,37 @@ def run():
     return run
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
+            *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+@pytest.fixture
+def context(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols(["http/1.1", "echo"])
+    return context
+
+
+@pytest.fixture
+def client_context(certificate):
+    return ssl.create_default_context(cafile=certificate[0])
+
+
 @pytest.fixture
 def pair():
     """Pairs of connected sockets: one to give away, one to talk to it; closed at the end."""
@@ -66,6 +108,47 @@ def pair():
     yield pair
     for sock in made:
         sock.close()
+
+
+class TlsPeer(ssl.SSLSocket):
+    """The client's end, which half-closes as TCP does: `SSLSocket` would read no more then."""
+
+    def shutdown(self, how):
+        socket.socket.shutdown(self, how)
+
+
+@pytest.fixture
+def attach(request, pair, transport):
+    """Let a server that is not started serve one end of a pair; returns connection and peer."""
+    with contextlib.ExitStack() as stack:
+
+        def attach(server):
+            given, peer = pair()
+            conn = server.adopt(given)
+            if transport == "tls":
+                context = request.getfixturevalue("client_context")
+                peer = stack.enter_context(shake_hands(server.loop, context, peer))
+            return conn, peer
+
+        yield attach
+
+
+def shake_hands(loop, context, peer):
+    """The TLS end of a connection of this loop, after the handshake."""
+    context.sslsocket_class = TlsPeer
+    done = []
+
+    def shake():
+        try:
+            done.append(context.wrap_socket(peer, server_hostname="localhost"))
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=shake)
+    thread.start()
+    loop.run()
+    thread.join()
+    return done[0]
 
 
 @pytest.fixture
@@ -90,11 +173,11 @@ def nothing_failed(caplog):
 
 @pytest.fixture
 def strace(tmp_path):
-    """The system calls that a process makes in one second, as strace(1) writes them."""
+    """The system calls that a process makes in some seconds, as strace(1) writes them."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
 
-    def strace(pid):
+    def strace(pid, seconds=1):
         log = tmp_path / "strace"
         tracer = subprocess.Popen(
             ["strace", "-f", "-o", log, "-p", str(pid)], stderr=subprocess.PIPE, text=True
@@ -104,7 +187,7 @@ def strace(tmp_path):
             if "attached" not in attached:
                 pytest.skip(f"strace may not trace: {attached.strip()}")
             with contextlib.suppress(subprocess.TimeoutExpired):
-                tracer.wait(timeout=1)
+                tracer.wait(timeout=seconds)
             tracer.send_signal(signal.SIGINT)
             tracer.communicate(timeout=clients.PATIENCE)
         # Attaching interrupts the wait that is going on, and detaching the next one.

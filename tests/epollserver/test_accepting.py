@@ -1,5 +1,6 @@
 """Listeners: addresses, max_conns, and what happens when accept(2) fails."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -255,8 +256,8 @@ def test_an_address_that_makes_no_sense(server, address, error, words):
 
 
 def test_max_conns_pauses_accepting(make_server):
-    # A hundred knock, ten are let in; the others wait and are served when one leaves.
-    server = make_server(max_conns=10)
+    # A thousand knock, a hundred are let in; the others wait and are served when one leaves.
+    server = make_server(max_conns=100)
     seen = []
 
     @server.handler(on_event=RECEIVE)
@@ -265,15 +266,28 @@ def test_max_conns_pauses_accepting(make_server):
         conn.write(conn.recv(100))
 
     server.start(threaded=True)
-    knocking = [clients.connect(server.address) for _ in range(100)]
-    for number, client in enumerate(knocking):
-        client.sendall(b"%d" % number)
-    for number, client in enumerate(knocking):  # accepted in this order: the queue is one
-        with client:
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, enough_descriptors(1200))
+        knocking = [stack.enter_context(clients.connect(server.address)) for _ in range(1000)]
+        for number, client in enumerate(knocking):
+            client.sendall(b"%d" % number)
+        for number, client in enumerate(knocking):  # accepted in this order: the queue is one
             assert client.recv(100) == b"%d" % number
+            client.close()
     server.close()
-    assert len(seen) >= 100
-    assert max(seen) == 10
+    assert len(seen) >= 1000
+    assert max(seen) == 100
+
+
+def enough_descriptors(count):
+    """Allow the process `count` more descriptors; returns the limits to go back to."""
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = max(map(int, os.listdir("/proc/self/fd"))) + count
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            pytest.skip(f"at most {hard} descriptors are allowed here, {needed} are needed")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return before
 
 
 def test_max_conns_counts_neither_refused_nor_closed_ones(make_server):

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import select
 import socket
+import subprocess
 
 import pytest
 
@@ -17,8 +18,8 @@ def start():
     """A running example; returns a function that connects to it."""
     with contextlib.ExitStack() as stack:
 
-        def start(name):
-            process = stack.enter_context(clients.running(EXAMPLES / name, "0"))
+        def start(name, *arguments):
+            process = stack.enter_context(clients.running(EXAMPLES / name, *arguments, "0"))
             host, _, port = process.stdout.readline().split()[-1].partition(":")
             return lambda: stack.enter_context(clients.connect((host, int(port))))
 
@@ -36,6 +37,31 @@ def test_echo(start):
     client.sendall(b"hello\n")
     client.shutdown(socket.SHUT_WR)
     assert clients.read_to_end(client) == b"hello\n"
+
+
+def test_echo_tls(start, certificate, client_context):
+    connect = start("echo_tls.py", *certificate)
+    with client_context.wrap_socket(connect(), server_hostname="localhost") as client:
+        client.sendall(b"hello\n")
+        assert clients.read_exactly(client, 6) == b"hello\n"
+        assert client.unwrap() is not None  # it says goodbye as well
+
+    host, port = connect().getpeername()
+    s_client = subprocess.Popen(
+        [
+            *("openssl", "s_client", "-quiet", "-no_ign_eof", "-connect", f"{host}:{port}"),
+            *("-CAfile", certificate[0], "-verify_return_error", "-verify_hostname", "localhost"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with s_client:
+        s_client.stdin.write(b"hello\n")
+        s_client.stdin.flush()
+        assert s_client.stdout.readline() == b"hello\n"
+        s_client.communicate(timeout=clients.PATIENCE)
+        assert s_client.returncode == 0
 
 
 def line(client):

@@ -114,3 +114,22 @@ print(sorted(new - sys.stdlib_module_names))
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=clients.PATIENCE
     )
     assert (done.stdout, done.stderr) == ("['epollserver']\n", "")
+
+
+def test_who_does_not_use_tls_does_not_import_it():
+    program = """
+import sys
+import epollserver
+server = epollserver.EpollServer(("127.0.0.1", 0))
+server.close()
+print("ssl" in sys.modules, epollserver.TlsConnection.__name__, "ssl" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=clients.PATIENCE
+    )
+    assert (done.stdout, done.stderr) == ("False TlsConnection True\n", "")
+
+
+def test_there_are_no_other_names():
+    with pytest.raises(AttributeError, match="'epollserver' has no attribute 'Server'"):
+        _ = epollserver.Server

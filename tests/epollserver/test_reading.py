@@ -11,10 +11,12 @@ from epollserver import CONNECT, DISCONNECT, READ, RECEIVE, RESPONSE, Reason
 # More than the kernel keeps for a socket whose peer does not read.
 LARGE = 16 << 20
 
+both = pytest.mark.parametrize("transport", ["plain", "tls"], indirect=True)
 
-def test_what_is_left_unread_comes_again(server, run, pair):
-    given, peer = pair()
-    server.adopt(given)
+
+@both
+def test_what_is_left_unread_comes_again(server, run, attach):
+    _, peer = attach(server)
     peer.send(b"abc")
     got = []
 
@@ -38,9 +40,9 @@ def read_by_recv_into(conn):
 
 
 @pytest.mark.parametrize("read", [read_by_recv, read_by_recv_into])
-def test_the_end_comes_once(server, run, read, pair, after_turns):
-    given, peer = pair()
-    server.adopt(given)
+@both
+def test_the_end_comes_once(server, run, read, attach, after_turns):
+    _, peer = attach(server)
     peer.send(b"last")
     peer.close()
     got, reasons = [], []
@@ -60,9 +62,9 @@ def test_the_end_comes_once(server, run, read, pair, after_turns):
     assert reasons == [Reason.PEER_CLOSED]
 
 
-def test_reading_nothing_is_not_the_end(server, run, pair, after_turns):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_reading_nothing_is_not_the_end(server, run, attach, after_turns):
+    conn, peer = attach(server)
     peer.send(b"x")
 
     @server.handler(on_event=RECEIVE)
@@ -78,9 +80,9 @@ def test_reading_nothing_is_not_the_end(server, run, pair, after_turns):
     assert conn.fileno() == -1
 
 
-def test_recv_raises_when_nothing_is_there(server, pair):
-    given, _peer = pair()
-    conn = server.adopt(given)
+@both
+def test_recv_raises_when_nothing_is_there(server, attach):
+    conn, _ = attach(server)
     with pytest.raises(BlockingIOError):
         conn.recv(100)
     with pytest.raises(BlockingIOError):
@@ -88,21 +90,23 @@ def test_recv_raises_when_nothing_is_there(server, pair):
     assert conn.fileno() >= 0  # nothing is wrong with it
 
 
-def test_half_closed_peer_gets_its_answer(server):
+@both
+def test_half_closed_peer_gets_its_answer(server, attach):
     @server.handler(on_event=RECEIVE)
     def receive(conn):
         conn.data = (conn.data or b"") + (data := conn.recv(100))
         if not data:
             conn.write(b"answer to " + conn.data)
 
+    _, peer = attach(server)
     server.start(threaded=True)
-    with clients.connect(server.address) as client:
-        client.sendall(b"a question")
-        client.shutdown(socket.SHUT_WR)
-        assert clients.read_to_end(client) == b"answer to a question"
+    peer.sendall(b"a question")
+    peer.shutdown(socket.SHUT_WR)
+    assert clients.read_to_end(peer) == b"answer to a question"
 
 
-def test_half_closed_peer_gets_a_long_answer(server):
+@both
+def test_half_closed_peer_gets_a_long_answer(server, attach):
     reasons, written = [], threading.Event()
 
     @server.handler(on_event=RECEIVE)
@@ -113,18 +117,18 @@ def test_half_closed_peer_gets_a_long_answer(server):
         written.set()
 
     server.add_handler(lambda conn, reason: reasons.append(reason), DISCONNECT)
+    _, peer = attach(server)
     server.start(threaded=True)
-    with clients.connect(server.address) as client:
-        client.shutdown(socket.SHUT_WR)
-        assert written.wait(clients.PATIENCE)
-        assert len(clients.read_to_end(client)) == LARGE
+    peer.shutdown(socket.SHUT_WR)
+    assert written.wait(clients.PATIENCE)
+    assert len(clients.read_to_end(peer)) == LARGE
     server.close()
     assert reasons == [Reason.PEER_CLOSED]
 
 
-def test_pause_and_resume(server, run, pair, after_turns):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_pause_and_resume(server, run, attach, after_turns):
+    conn, peer = attach(server)
     peer.send(b"x")
     order = []
 
@@ -143,10 +147,10 @@ def test_pause_and_resume(server, run, pair, after_turns):
     assert order == ["resume", b"x"]
 
 
-def test_paused_by_another_handler_of_the_same_batch(server, run, pair, after_turns):
+@both
+def test_paused_by_another_handler_of_the_same_batch(server, run, attach, after_turns):
     # Both are ready; whichever is called first pauses the other one, whose event is waiting.
-    given, peers = zip(*[pair() for _ in range(2)], strict=True)
-    conns = [server.adopt(sock) for sock in given]
+    conns, peers = zip(*[attach(server) for _ in range(2)], strict=True)
     for peer in peers:
         peer.send(b"x")
     called = []
@@ -162,9 +166,9 @@ def test_paused_by_another_handler_of_the_same_batch(server, run, pair, after_tu
     assert len(called) == 1
 
 
-def test_the_end_met_by_another_handler_of_the_same_batch(server, run, pair, after_turns):
-    given, peers = zip(*[pair() for _ in range(2)], strict=True)
-    conns = [server.adopt(sock) for sock in given]
+@both
+def test_the_end_met_by_another_handler_of_the_same_batch(server, run, attach, after_turns):
+    conns, peers = zip(*[attach(server) for _ in range(2)], strict=True)
     for peer in peers:
         peer.shutdown(socket.SHUT_WR)
     called = []
@@ -232,9 +236,9 @@ def test_what_came_before_the_end_is_still_there_after_a_pause(
     assert got == [b"last words", b"", Reason.PEER_CLOSED]
 
 
-def test_a_hang_up_does_not_spin_a_paused_connection(server, run, pair, after_turns):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_hang_up_does_not_spin_a_paused_connection(server, run, attach, after_turns):
+    conn, peer = attach(server)
     conn.pause()
     peer.close()
     conn_ready, calls = conn._ready, []
@@ -247,9 +251,9 @@ def test_a_hang_up_does_not_spin_a_paused_connection(server, run, pair, after_tu
     assert len(calls) <= 1
 
 
-def test_pause_of_a_closed_connection(server, pair):
-    given, _peer = pair()
-    conn = server.adopt(given)
+@both
+def test_pause_of_a_closed_connection(server, attach):
+    conn, _ = attach(server)
     conn.close()
     conn.pause()
     conn.resume()

@@ -129,6 +129,25 @@ def test_by_an_accepted_connection(make_server, run, tmp_path, pair):
     assert order == [("receive", first), ("accepted", number)]
 
 
+def test_of_a_connection_that_lives_on_elsewhere(server, run, pair, after_turns):
+    # epoll(7) forgets a closed descriptor by itself only if nobody has the socket open any more:
+    # not while there is a duplicate, or a child that was forked.  Its events must find nobody.
+    (given, peer), (fresh, fresh_peer) = pair(), pair()
+    conn = server.adopt(given)
+    received = []
+    server.add_handler(lambda conn: received.append(conn.recv(100)), RECEIVE)
+    with conn.dup():
+        fd = conn.fileno()
+        conn.close()
+        put_at(fd, fresh.detach())
+        server.adopt(socket.socket(fileno=fd))
+        peer.send(b"old")
+        after_turns(server, 3, server.stop)
+        run(server)
+    assert received == []
+    assert fresh_peer.recv(100) == b""  # at the server's end
+
+
 def fill_gaps():
     """Take every free number below the highest one in use: the next are in a row."""
     filled = [os.open("/dev/null", os.O_RDONLY)]

@@ -113,6 +113,20 @@ def test_a_connection_is_small(server, pair):
         conn.other = 1
 
 
+def test_a_duplicate_is_a_plain_socket(server, pair):
+    given, peer = pair()
+    conn = server.adopt(given)
+    with conn.dup() as twin:
+        assert type(twin) is socket.socket
+        assert twin.fileno() != conn.fileno()
+        with pytest.raises(BlockingIOError):
+            twin.recv(1)
+        conn.close()
+        twin.sendall(b"still connected")
+        assert peer.recv(100) == b"still connected"
+    assert peer.recv(100) == b""
+
+
 def test_adopt_of_a_closed_socket(server):
     sock = socket.socket()
     sock.close()

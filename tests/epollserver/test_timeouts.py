@@ -1,5 +1,6 @@
 """Time limits: who is closed, who is not, and what the looking costs."""
 
+import contextlib
 import threading
 import time
 
@@ -178,6 +179,30 @@ def test_idle_connections_wake_once_a_second(make_server, pair):
     for _ in range(5):
         server.adopt(pair()[0])
     assert turns(server, 2.2) <= 4
+
+
+IDLE = """
+from epollserver import RECEIVE, EpollServer
+
+server = EpollServer(("127.0.0.1", 0), idle_seconds=60, drain_seconds=60)
+server.add_handler(lambda conn: conn.write(conn.recv(100)), RECEIVE)
+print(server.address[1], flush=True)
+server.start()
+"""
+
+
+def test_idle_connections_cost_one_system_call_a_second(tmp_path, strace):
+    program = tmp_path / "program.py"
+    program.write_text(IDLE)
+    with clients.running(program) as process, contextlib.ExitStack() as stack:
+        address = "127.0.0.1", int(process.stdout.readline())
+        for _ in range(20):
+            client = stack.enter_context(clients.connect(address))
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+        calls = strace(process.pid, seconds=2)
+    assert 1 <= len(calls) <= 3
+    assert not [call for call in calls if "epoll_" not in call]
 
 
 def test_the_sweep_ends_with_the_last_connection(make_server, run, pair):

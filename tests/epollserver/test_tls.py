@@ -4,10 +4,8 @@ import contextlib
 import hashlib
 import logging
 import random
-import shutil
 import socket
 import ssl
-import subprocess
 
 import pytest
 
@@ -16,37 +14,6 @@ from epollserver import CONNECT, DISCONNECT, RECEIVE, EpollServer, Reason, TlsCo
 
 LARGE = 8 << 20
 DATA = random.Random(0).randbytes(LARGE)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
-            *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return cert, key
-
-
-@pytest.fixture
-def context(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    context.set_alpn_protocols(["http/1.1", "echo"])
-    return context
-
-
-@pytest.fixture
-def client_context(certificate):
-    return ssl.create_default_context(cafile=certificate[0])
 
 
 @pytest.fixture(params=["TLSv1_2", "TLSv1_3"])
@@ -170,6 +137,34 @@ def test_after_pause_and_resume_too(server, version, connect):
     assert clients.read_exactly(client, 3) == b"all"
 
 
+def test_who_is_paused_learns_that_the_peer_has_left(server, version, connect):
+    events = []
+
+    @server.handler(on_event=RECEIVE)
+    def receive(conn):
+        events.append(conn.recv(100))
+        if events == [b"x"]:
+            conn.pause(closed)
+            conn.write(b"paused")
+        elif not events[-1]:
+            conn.write(b"answer")
+
+    def closed(conn):
+        events.append("closed")
+        conn.resume()
+
+    server.add_handler(lambda conn, reason: events.append(reason), DISCONNECT)
+    server.start(threaded=True)
+    client = connect(server)
+    client.sendall(b"x")
+    clients.read_exactly(client, 6)
+    client.sendall(b"more")
+    socket.socket.shutdown(client, socket.SHUT_WR)
+    assert clients.read_to_end(client) == b"answer"
+    server.close()
+    assert events == [b"x", "closed", b"more", b"", Reason.PEER_CLOSED]
+
+
 def test_recv_into_and_what_has_not_arrived(server, version, connect, ended):
     buffer = bytearray(100)
 
@@ -183,6 +178,8 @@ def test_recv_into_and_what_has_not_arrived(server, version, connect, ended):
                 conn.recv(10, socket.MSG_PEEK)
             with pytest.raises(OSError, match="past TLS"):
                 conn.send(b"plain")
+            with pytest.raises(OSError, match="past TLS"):
+                conn.dup()
             with pytest.raises(TypeError, match="bytes-like"):
                 conn.write("text")
             conn.write(buffer[:count])

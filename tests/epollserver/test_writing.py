@@ -15,6 +15,8 @@ from epollserver import DISCONNECT, RECEIVE, RESPONSE, Reason
 LARGE = 8 << 20
 DATA = random.Random(0).randbytes(LARGE)
 
+both = pytest.mark.parametrize("transport", ["plain", "tls"], indirect=True)
+
 
 @pytest.fixture
 def ended(server):
@@ -36,18 +38,18 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_a_write_goes_out_at_once(server, pair, kind):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_write_goes_out_at_once(server, attach, kind):
+    conn, peer = attach(server)
     conn.write(kind(b"hello"))
     assert conn.queued == 0
     assert peer.recv(100) == b"hello"  # no loop has run
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_what_does_not_fit_follows_in_order(server, pair, kind):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_what_does_not_fit_follows_in_order(server, attach, kind):
+    conn, peer = attach(server)
     sent = DATA
     buffer = bytearray(sent)
     data = memoryview(buffer) if kind is memoryview else kind(buffer)
@@ -60,9 +62,9 @@ def test_what_does_not_fit_follows_in_order(server, pair, kind):
     assert clients.read_exactly(peer, 2 * LARGE + 3) == sent + sent + b"end"
 
 
-def test_a_memoryview_of_wide_items(server, pair):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_memoryview_of_wide_items(server, attach):
+    conn, peer = attach(server)
     sent = DATA
     conn.write(memoryview(sent).cast("I"))
     conn.write(memoryview(sent).cast("I"))
@@ -70,17 +72,16 @@ def test_a_memoryview_of_wide_items(server, pair):
     assert clients.read_exactly(peer, 2 * LARGE) == sent + sent
 
 
-def test_an_empty_write_does_nothing(server, run, pair, after_turns):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_an_empty_write_does_nothing(server, run, attach, after_turns):
+    conn, peer = attach(server)
     responses = []
     server.add_handler(responses.append, RESPONSE)
     conn.write(b"")
     clients.fill(conn)
-    queued = conn.queued
+    before = conn.queued, len(conn._out)
     conn.write(b"")
-    assert conn.queued == queued
-    assert len(conn._out) == 1
+    assert (conn.queued, len(conn._out)) == before
     after_turns(server, 3, server.stop)
     run(server)
     assert not responses
@@ -112,9 +113,9 @@ def test_response_only_for_what_had_to_wait(server, run, pair, after_turns):
     assert order == ["wait", "response"]
 
 
-def test_response_may_write_more(server, pair):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_response_may_write_more(server, attach):
+    conn, peer = attach(server)
     conn.data = 3
 
     @server.handler(on_event=RESPONSE)
@@ -131,9 +132,9 @@ def test_response_may_write_more(server, pair):
 
 
 @pytest.mark.parametrize("wrong", ["text", 5, [1, 2], None])
-def test_what_cannot_be_written(server, pair, wrong):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_what_cannot_be_written(server, attach, wrong):
+    conn, peer = attach(server)
     with pytest.raises(TypeError, match="bytes-like"):
         conn.write(wrong)
     clients.fill(conn)
@@ -144,9 +145,9 @@ def test_what_cannot_be_written(server, pair, wrong):
     assert peer
 
 
-def test_a_write_to_a_peer_that_is_gone_raises_nothing(server, run, pair, ended):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_write_to_a_peer_that_is_gone_raises_nothing(server, run, attach, ended):
+    conn, peer = attach(server)
 
     @server.loop.call_soon
     def write():
@@ -159,7 +160,8 @@ def test_a_write_to_a_peer_that_is_gone_raises_nothing(server, run, pair, ended)
     assert ended == [Reason.RESET]
 
 
-def test_reading_is_held_above_high_water(make_server, pair):
+@both
+def test_reading_is_held_above_high_water(make_server, attach):
     # The peer asks and asks, and never reads: it is not read any more, and then it is again.
     server = make_server(high_water=1 << 20)
     most = []
@@ -170,8 +172,7 @@ def test_reading_is_held_above_high_water(make_server, pair):
         conn.write(bytes(100_000))
         most.append(conn.queued)
 
-    given, peer = pair()
-    conn = server.adopt(given)
+    conn, peer = attach(server)
     server.start(threaded=True)
     peer.settimeout(0.1)
     asked = 0
@@ -179,20 +180,21 @@ def test_reading_is_held_above_high_water(make_server, pair):
         while asked < 2 << 20:  # without the mark, 200 MB would wait then
             asked += peer.send(bytes(1000))
     assert conn.data < asked
-    assert max(most) <= server.high_water + 100_000
+    limit = server.high_water + 101_000  # what is encrypted already counts with its overhead
+    assert max(most) <= limit
     peer.settimeout(clients.PATIENCE)
     answers = 0
     while conn.data < asked:
         answers += len(peer.recv(1 << 20))
-    assert max(most) <= server.high_water + 100_000
+    assert max(most) <= limit
 
 
 # sendfile()
 
 
-def test_a_file_takes_its_turn(server, pair, file):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_file_takes_its_turn(server, attach, file):
+    conn, peer = attach(server)
     data = DATA
     conn.write(b"head" + data)
     assert conn.sendfile(file) == LARGE
@@ -208,9 +210,9 @@ def test_a_file_takes_its_turn(server, pair, file):
         assert again.closed
 
 
-def test_a_small_file_goes_out_at_once(server, run, pair, after_turns, tmp_path):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_small_file_goes_out_at_once(server, run, attach, after_turns, tmp_path):
+    conn, peer = attach(server)
     server.add_handler(lambda conn: pytest.fail("nothing had to wait"), RESPONSE)
     (tmp_path / "small").write_bytes(b"small file")
     file = (tmp_path / "small").open("rb")
@@ -222,9 +224,9 @@ def test_a_small_file_goes_out_at_once(server, run, pair, after_turns, tmp_path)
 
 
 @pytest.mark.parametrize(("offset", "count"), [(0, 0), (LARGE, None), (LARGE + 5, None)])
-def test_nothing_of_a_file(server, pair, file, offset, count):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_nothing_of_a_file(server, attach, file, offset, count):
+    conn, peer = attach(server)
     assert conn.sendfile(file, offset, count) == 0
     assert (conn.queued, file.closed) == (0, True)
     conn.write(b"next")
@@ -232,9 +234,9 @@ def test_nothing_of_a_file(server, pair, file, offset, count):
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "stop", "finish first", "close first"])
-def test_the_file_is_closed_whatever_happens(server, run, pair, ended, file, end):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_the_file_is_closed_whatever_happens(server, run, attach, ended, file, end):
+    conn, peer = attach(server)
     if end.endswith("first"):
         conn.write(bytes(LARGE))
         conn.finish() if end.startswith("finish") else conn.close()
@@ -250,26 +252,26 @@ def test_the_file_is_closed_whatever_happens(server, run, pair, ended, file, end
 
 
 @pytest.mark.parametrize(("offset", "count"), [(-1, None), (0, -1), (-1, 10)])
-def test_a_negative_part_of_a_file(server, pair, file, offset, count):
-    given, _ = pair()
-    conn = server.adopt(given)
+@both
+def test_a_negative_part_of_a_file(server, attach, file, offset, count):
+    conn, _ = attach(server)
     with pytest.raises(ValueError, match="neither may be negative"):
         conn.sendfile(file, offset, count)
     assert file.closed
 
 
-def test_a_file_without_a_descriptor(server, pair):
-    given, _ = pair()
-    conn = server.adopt(given)
+@both
+def test_a_file_without_a_descriptor(server, attach):
+    conn, _ = attach(server)
     file = io.BytesIO(b"x")
     with pytest.raises(io.UnsupportedOperation, match="fileno"):
         conn.sendfile(file)
     assert file.closed
 
 
-def test_a_file_that_is_shorter_than_promised(server, run, pair, ended, file, caplog):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_file_that_is_shorter_than_promised(server, run, attach, ended, file, caplog):
+    conn, peer = attach(server)
     server.loop.call_soon(lambda: conn.sendfile(file, LARGE - 10, 11))
     run(server)
     assert len(clients.read_to_end(peer)) == 10
@@ -281,9 +283,9 @@ def test_a_file_that_is_shorter_than_promised(server, run, pair, ended, file, ca
     caplog.clear()
 
 
-def test_a_file_that_somebody_else_has_closed(server, run, pair, ended, file, caplog):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_a_file_that_somebody_else_has_closed(server, run, attach, ended, file, caplog):
+    conn, peer = attach(server)
     written = clients.fill(conn)
     conn.sendfile(file)
     file.close()
@@ -295,7 +297,8 @@ def test_a_file_that_somebody_else_has_closed(server, run, pair, ended, file, ca
     caplog.clear()
 
 
-def test_a_file_whose_close_fails(server, run, pair, ended, file, caplog):
+@both
+def test_a_file_whose_close_fails(server, run, attach, ended, file, caplog):
     class Stubborn:
         def fileno(self):
             return file.fileno()
@@ -303,8 +306,7 @@ def test_a_file_whose_close_fails(server, run, pair, ended, file, caplog):
         def close(self):
             raise OSError("not now")
 
-    given, peer = pair()
-    conn = server.adopt(given)
+    conn, peer = attach(server)
     assert conn.sendfile(Stubborn(), 0, 10) == 10
     assert len(peer.recv(100)) == 10  # sent, and the connection goes on
     clients.fill(conn)
@@ -321,9 +323,9 @@ def test_a_file_whose_close_fails(server, run, pair, ended, file, caplog):
 # finish()
 
 
-def test_finish_closes_when_everything_is_out(server, pair, ended):
-    given, peer = pair()
-    conn = server.adopt(given)
+@both
+def test_finish_closes_when_everything_is_out(server, attach, ended):
+    conn, peer = attach(server)
     conn.write(bytes(LARGE))
     conn.finish()
     conn.write(b"too late")
@@ -335,16 +337,17 @@ def test_finish_closes_when_everything_is_out(server, pair, ended):
     assert ended == [Reason.OWN_CLOSE]
 
 
-def test_finish_with_nothing_to_send_closes_at_once(server, run, pair, ended):
-    given, _ = pair()
-    conn = server.adopt(given)
+@both
+def test_finish_with_nothing_to_send_closes_at_once(server, run, attach, ended):
+    conn, _ = attach(server)
     conn.finish()
     assert conn.fileno() == -1
     run(server)
     assert ended == [Reason.OWN_CLOSE]
 
 
-def test_finish_reads_no_more(server, pair):
+@both
+def test_finish_reads_no_more(server, attach):
     @server.handler(on_event=RECEIVE)
     def receive(conn):
         conn.data = (conn.data or 0) + 1
@@ -353,12 +356,29 @@ def test_finish_reads_no_more(server, pair):
         conn.write(bytes(LARGE))
         conn.finish()
 
-    given, peer = pair()
-    server.adopt(given)
+    _, peer = attach(server)
     peer.send(b"more than one byte")
     server.start(threaded=True)
     # A UNIX socket that is closed with something unread resets; the data comes before that.
     assert clients.read_exactly(peer, LARGE) == bytes(LARGE)
+
+
+@pytest.mark.parametrize("transport", ["tls"], indirect=True)
+def test_a_goodbye_that_has_to_wait(server, attach):
+    # As much as the kernel takes from the first connection fills the second one to the brim.
+    first, _ = attach(server)
+    count = 0
+    while first.write(bytes(1000)) and not first.queued:
+        count += 1
+    conn, peer = attach(server)
+    for _ in range(count):
+        conn.write(bytes(1000))
+    assert conn.queued == 0
+    conn.finish()
+    assert conn.queued  # close_notify, and nothing else
+    server.start(threaded=True)
+    peer.suppress_ragged_eofs = False
+    assert clients.read_to_end(peer) == bytes(1000 * count)
 
 
 def test_everything_of_a_socket_is_there(server):

@@ -37,7 +37,8 @@ A `Connection` *is* a `socket.socket`, with ``conn.data`` for your own state.
                        the connection is not read, and ``write`` returns ``False``: go on at
                        ``RESPONSE``. Who does not heed that loses the connection at `max_queued`.
 ``conn.sendfile(file)``  takes its place behind what was written; the connection closes the file.
-``conn.pause()``, ``conn.resume()``  stop reading, and go on.
+``conn.pause()``, ``conn.resume()``  stop reading, and go on. ``conn.pause(on_peer_closed=f)`` calls
+                       ``f(conn)`` if the peer leaves meanwhile: nobody may want the answer.
 ``conn.finish()``      closes when everything is out. ``conn.close()`` closes now.
 
 A handler that raises costs its own connection: the traceback goes to the logger
@@ -89,8 +90,10 @@ anywhere.  Everything else belongs to the thread that serves.  After a fork the 
 its own server: an epoll instance is shared, not copied.
 """
 
+from typing import TYPE_CHECKING
+
 from .addresses import Address, bind, inherited_sockets
-from .connection import Connection, Reason
+from .connection import Connection
 from .events import (
     CONNECT,
     DISCONNECT,
@@ -99,11 +102,14 @@ from .events import (
     DisconnectHandler,
     Event,
     Handler,
+    Reason,
 )
 from .loop import READ, WRITE, Loop, Timer
 from .outbox import SendableFile
 from .server import EpollServer
-from .tls import TlsConnection
+
+if TYPE_CHECKING:
+    from .tls import TlsConnection
 
 __all__ = [
     "CONNECT",
@@ -128,3 +134,12 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> type[Connection]:
+    # Who does not use TLS does without the 5 MB of `ssl`.
+    if name == "TlsConnection":
+        from .tls import TlsConnection
+
+        return TlsConnection
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,30 +18,19 @@ import select
 import socket
 from typing import TYPE_CHECKING, Any
 
+from .checks import check_seconds
+from .events import Handler, Reason
 from .loop import READ, WRITE
 from .outbox import FilePart, Outbox, SendableFile
 
 if TYPE_CHECKING:
     from .server import EpollServer
-    from .timeouts import TimeLimits
 
 _log = logging.getLogger("epollserver")
 
-# Nothing to wait for: neither reading nor writing.  Hang-ups are always reported, and that of a
-# paused connection must wait until `resume` (what the peer sent before it is still to be read):
-# edge-triggered it is reported once, not in every turn.
+# Neither reading nor writing.  Hang-ups are always reported, and that of a paused connection waits
+# until `resume`: edge-triggered it is reported once, not in every turn.
 _NOTHING = select.EPOLLET
-
-
-class Reason(enum.Enum):
-    """Why a connection ended; the second argument of a ``DISCONNECT`` handler."""
-
-    PEER_CLOSED = "peer closed"
-    RESET = "reset"
-    TIMEOUT = "timeout"
-    ERROR = "error"
-    SERVER_STOP = "server stop"
-    OWN_CLOSE = "own close"
 
 
 class _State(enum.Enum):
@@ -64,6 +53,7 @@ class Connection(socket.socket):
         "_held",
         "_interest",
         "_limits",
+        "_on_peer_closed",
         "_out",
         "_paused",
         "_reading",
@@ -74,10 +64,9 @@ class Connection(socket.socket):
         "data",
     )
 
-    def __init__(self, server: "EpollServer", sock: socket.socket) -> None:
-        """Take over the descriptor of `sock`, which is empty afterwards."""
-        family, kind, proto = sock.family, sock.type, sock.proto
-        super().__init__(family, kind, proto, fileno=sock.detach())
+    def __init__(self, server: "EpollServer", fd: int, kind: tuple[int, int, int]) -> None:
+        """Own the descriptor of a socket of this `kind`: its family, type and protocol."""
+        super().__init__(*kind, fileno=fd)
         self.setblocking(False)
         self.data: Any = None
         self._server = server
@@ -85,8 +74,9 @@ class Connection(socket.socket):
         self._reason = Reason.OWN_CLOSE
         self._paused = False
         self._held = False
+        self._on_peer_closed: Handler | None = None
         self._out: Outbox | None = None  # when nothing waits
-        self._limits: TimeLimits | None = server._time_limits()
+        self._limits = server._time_limits(server.idle_seconds, server.drain_seconds)
         self._touched = True  # read or written since the last sweep
         self._interest = READ  # what epoll waits for
         self._reading = READ  # the part of it that is reading: READ or 0
@@ -102,8 +92,6 @@ class Connection(socket.socket):
         """
         try:
             data = socket.socket.recv(self, bufsize, flags)
-        except BlockingIOError:
-            raise
         except OSError as error:
             self._lost(error)
             raise
@@ -115,8 +103,6 @@ class Connection(socket.socket):
         """As `recv`, into a writable `buffer`; returns how many bytes."""
         try:
             count = socket.socket.recv_into(self, buffer, nbytes, flags)
-        except BlockingIOError:
-            raise
         except OSError as error:
             self._lost(error)
             raise
@@ -124,17 +110,22 @@ class Connection(socket.socket):
             self._end_of_file()
         return count
 
-    def pause(self) -> None:
+    def pause(self, on_peer_closed: Handler | None = None) -> None:
         """Stop reading until `resume`: ``RECEIVE`` is not called, the peer is slowed by TCP.
 
-        The end of a peer that closes is not seen before `resume`, a reset is.
+        A reset closes it at once; the end of a peer that closes is met after `resume`.  But
+        ``on_peer_closed(conn)`` is called once if the peer closes, or shuts down its side only, or
+        has done so already.  Nothing else changes: what came before is still read, what is written
+        is still sent.  Of two calls the last counts.
         """
         self._paused = True
+        self._on_peer_closed = on_peer_closed
         self._rewatch()
 
     def resume(self) -> None:
-        """Read on after `pause`."""
+        """Read on after `pause`, whose `on_peer_closed` is forgotten."""
         self._paused = False
+        self._on_peer_closed = None
         self._rewatch()
 
     # Writing
@@ -217,7 +208,7 @@ class Connection(socket.socket):
 
     @idle_seconds.setter
     def idle_seconds(self, seconds: float | None) -> None:
-        self._server._limit(self, seconds, self.drain_seconds)
+        self._limit(seconds, self.drain_seconds)
 
     @property
     def drain_seconds(self) -> float | None:
@@ -230,7 +221,12 @@ class Connection(socket.socket):
 
     @drain_seconds.setter
     def drain_seconds(self, seconds: float | None) -> None:
-        self._server._limit(self, self.idle_seconds, seconds)
+        self._limit(self.idle_seconds, seconds)
+
+    def _limit(self, idle_seconds: float | None, drain_seconds: float | None) -> None:
+        check_seconds(idle_seconds=idle_seconds, drain_seconds=drain_seconds)
+        self._limits = self._server._time_limits(idle_seconds, drain_seconds)
+        self._touched = True
 
     # Closing
 
@@ -248,7 +244,16 @@ class Connection(socket.socket):
         super().detach()
         return fd
 
+    def dup(self) -> socket.socket:  # type: ignore[override]
+        """The caller's own, plain socket of this connection; the peer's end comes after both."""
+        sock = socket.socket(self.family, self.type, self.proto, fileno=os.dup(self.fileno()))
+        sock.setblocking(False)
+        return sock
+
     # From here on: called by the loop and by the server.
+
+    def _begin(self) -> None:
+        self._server._enter(self)
 
     def _ready(self, ready: int) -> None:
         # Not equal: there is something to write, something is wrong, or the event is older than
@@ -257,10 +262,7 @@ class Connection(socket.socket):
             return
         self._touched = True
         server = self._server
-        try:
-            server._on_receive(self)
-        except Exception as error:
-            server._handler_failed(self, error)
+        server._call(server._on_receive, self)
 
     def _prepare(self, ready: int) -> bool:
         """Do what `ready` asks for beside reading; return whether to read now."""
@@ -270,13 +272,22 @@ class Connection(socket.socket):
             return bool(ready & ~WRITE)
         if ready & select.EPOLLERR:
             self._end(Reason.RESET)  # no recv() would meet it now
+        elif ready & select.EPOLLRDHUP:
+            self._peer_closed()
         return False
+
+    def _peer_closed(self) -> None:
+        callback, self._on_peer_closed = self._on_peer_closed, None
+        if callback is not None:
+            self._rewatch()
+            self._server._call(callback, self)
 
     def _flush(self) -> None:
         self._touched = True
         self._send_queued()
         if self._out is None and self._state is not CLOSED:
-            self._server._drained(self)
+            if self._server._on_response is not None:
+                self._server._call(self._server._on_response, self)
             self._settle()
         self._rewatch()
 
@@ -287,8 +298,6 @@ class Connection(socket.socket):
             return
         try:
             out.send(self)
-        except BlockingIOError:
-            pass
         except (OSError, ValueError) as error:  # ValueError: somebody has closed the file
             self._lost(error)
         if not out:
@@ -315,19 +324,11 @@ class Connection(socket.socket):
         One write is always taken whole, however long: only who goes on above the mark is at fault.
         """
         out = self._out
-        if not self._held or out is None:
-            return True
-        waiting = out.queued - out.in_files
         limit = self._server.max_queued
-        if waiting + size <= limit:
+        if not self._held or out is None or out.in_memory + size <= limit:
             return True
-        _log.error(
-            "a connection whose writer ignores that the peer does not read is closed: %d bytes"
-            " wait, a write of %d goes past max_queued=%d",
-            waiting,
-            size,
-            limit,
-        )
+        words = "a peer does not read, its writer goes on: %d and %d bytes are past max_queued=%d"
+        _log.error(words, out.in_memory, size, limit)
         self._end(Reason.ERROR)
         return False
 
@@ -343,10 +344,13 @@ class Connection(socket.socket):
         self._held = self.queued > (mark // 4 if self._held else mark)
         readable = self._state is OPEN and not self._paused and not self._held
         self._reading = READ if readable else 0
-        interest = self._reading | (0 if self._out is None else WRITE)
+        told = 0 if self._on_peer_closed is None else select.EPOLLRDHUP
+        interest = self._reading | (0 if self._out is None else WRITE) | told
+        if not interest & (READ | WRITE):
+            interest |= _NOTHING
         if interest != self._interest:
             self._interest = interest
-            self._server.loop.rewatch(self.fileno(), interest or _NOTHING)
+            self._server.loop.rewatch(self.fileno(), interest)
 
     def _end_of_file(self) -> None:
         if self._state is OPEN:
@@ -361,7 +365,10 @@ class Connection(socket.socket):
             self._end(self._reason)
 
     def _lost(self, error: OSError | ValueError) -> None:
-        if isinstance(error, ConnectionError):
+        """Close as the error says; that the socket is empty or full is none."""
+        if isinstance(error, BlockingIOError):
+            pass
+        elif isinstance(error, ConnectionError):
             self._end(Reason.RESET)
         elif isinstance(error, TimeoutError):
             self._end(Reason.TIMEOUT)
@@ -381,6 +388,7 @@ class Connection(socket.socket):
         self._state = CLOSED
         self._reason = reason
         self._reading = 0
+        self._on_peer_closed = None
         self._server.loop.unwatch(self.fileno())
         if self._out is not None:
             self._out.close()

@@ -1,10 +1,11 @@
-"""What a handler can be called for, and what handlers look like."""
+"""What a handler can be called for, why connections end, and what handlers look like."""
 
 import enum
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .connection import Connection, Reason
+if TYPE_CHECKING:
+    from .connection import Connection
 
 
 class Event(enum.Enum):
@@ -16,10 +17,21 @@ class Event(enum.Enum):
     DISCONNECT = "disconnect"
 
 
+class Reason(enum.Enum):
+    """Why a connection ended; the second argument of a ``DISCONNECT`` handler."""
+
+    PEER_CLOSED = "peer closed"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    SERVER_STOP = "server stop"
+    OWN_CLOSE = "own close"
+
+
 CONNECT: Final = Event.CONNECT
 RECEIVE: Final = Event.RECEIVE
 RESPONSE: Final = Event.RESPONSE
 DISCONNECT: Final = Event.DISCONNECT
 
-Handler = Callable[[Connection], object]
-DisconnectHandler = Callable[[Connection, Reason], object]
+Handler = Callable[["Connection"], object]
+DisconnectHandler = Callable[["Connection", Reason], object]

@@ -30,7 +30,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from types import FrameType, TracebackType
+from types import FrameType
 
 _LONGEST_WAIT = 86_400.0  # seconds
 
@@ -114,8 +114,10 @@ class Loop:
         """
         if self._callbacks.pop(fd, None) is None and self._fresh.pop(fd, None) is None:
             raise ValueError(f"descriptor {fd} is not watched")
-        with contextlib.suppress(OSError):  # closed already: then the kernel has forgotten it
+        try:
             self._epoll.unregister(fd)
+        except OSError as error:  # closed already: then the kernel has forgotten it
+            _log.debug("unwatch(%d) comes after its close: %s", fd, error)
 
     # Time and calls
 
@@ -208,12 +210,7 @@ class Loop:
     def __enter__(self) -> "Loop":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _check_open(self) -> None:

@@ -69,12 +69,17 @@ class Outbox:
         self.queued = 0
         """How many bytes wait."""
         self.in_files = 0
-        """How many of them are in files, not in memory."""
+        """How many of them are in files."""
         self.sent = 0
         """How many went out of here."""
 
     def __len__(self) -> int:
         return len(self._parts)
+
+    @property
+    def in_memory(self) -> int:
+        """How many of the bytes that wait are in memory."""
+        return self.queued - self.in_files
 
     def add(self, data: bytes) -> None:
         """Put `data` behind the rest."""

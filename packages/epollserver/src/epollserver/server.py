@@ -4,23 +4,22 @@ import functools
 import logging
 import signal
 import socket
-import ssl
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from .addresses import Address
-from .checks import check_count, check_seconds
-from .connection import CLOSED, Connection, Reason
-from .events import CONNECT, DISCONNECT, RECEIVE, RESPONSE, DisconnectHandler, Event, Handler
-from .listeners import Listeners
+from .checks import check_counts, check_event, check_seconds
+from .connection import CLOSED, Connection
+from .events import DisconnectHandler, Event, Handler, Reason
+from .listeners import Kind, Listeners
 from .loop import READ, Loop
 from .timeouts import Sweeper, TimeLimits
-from .tls import TlsConnection, check_context
+
+if TYPE_CHECKING:
+    import ssl
 
 _log = logging.getLogger("epollserver")
-
 
 # The reasons for which recv() closes a connection and raises.
 _LOST = {Reason.RESET, Reason.TIMEOUT, Reason.ERROR}
@@ -48,6 +47,16 @@ class EpollServer:
     given stays the caller's.  A context manager: leaving it stops the server and waits for it.
     """
 
+    stopping = False
+    """Whether `stop` with a grace was called: time for connections to come to an end."""
+
+    _on_connect: Handler | None = None
+    _on_response: Handler | None = None
+    _on_disconnect: DisconnectHandler | None = None
+    _started = False
+    _serving = False
+    _thread: threading.Thread | None = None
+
     def __init__(
         self,
         address: Address,
@@ -58,19 +67,15 @@ class EpollServer:
         max_queued: int = 64 * 1024 * 1024,
         idle_seconds: float | None = None,
         drain_seconds: float | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
         handshake_seconds: float = 10.0,
         exclusive: bool = False,
         reuse_port: bool = False,
     ) -> None:
-        check_count("max_conns", max_conns)
-        check_count("high_water", high_water)
-        check_count("max_queued", max_queued)
-        check_count("backlog", backlog)
-        check_seconds("idle_seconds", idle_seconds)
-        check_seconds("drain_seconds", drain_seconds)
-        check_seconds("handshake_seconds", handshake_seconds)
-        check_context(ssl_context)
+        check_counts(max_conns=max_conns, backlog=backlog)
+        check_counts(high_water=high_water, max_queued=max_queued)
+        check_seconds(idle_seconds=idle_seconds, drain_seconds=drain_seconds)
+        check_seconds(handshake_seconds=handshake_seconds)
         self.max_conns = max_conns
         self.high_water = high_water
         self.max_queued = max_queued
@@ -78,27 +83,20 @@ class EpollServer:
         self.drain_seconds = drain_seconds
         self._ssl_context = ssl_context
         self._handshake_seconds = handshake_seconds
-        self._entering: set[Connection] = set()  # in the TLS handshake
+        self._new = _connection_class(ssl_context)
+        self.loop = Loop()
+        """The server's `Loop`: timers, signals, other descriptors."""
         self.connections: set[Connection] = set()
         """The connections that are served now.  Go through a copy: a `write` that finds its
         peer gone removes one."""
-        self.loop = Loop()
-        """The server's `Loop`: timers, signals, other descriptors."""
-        self._on_connect: Handler | None = None
-        self._on_receive: Handler = _nobody
-        self._on_response: Handler | None = None
-        self._on_disconnect: DisconnectHandler | None = None
-        self._sweeper = Sweeper(self.loop, lambda: self.connections)
+        self._entering: set[Connection] = set()  # in the TLS handshake
         self._leaving: dict[Connection, Reason] = {}  # closed, DISCONNECT is due
-        self.stopping = False
-        """Whether `stop` with a grace was called: time for connections to come to an end."""
-        self._started = False
-        self._serving = False
-        self._thread: threading.Thread | None = None
+        self._on_receive: Handler = _nobody
+        self._sweeper = Sweeper(self.loop, lambda: self.connections)
         self._listeners = Listeners(
             self.loop,
             self._room,
-            self.adopt,
+            self._serve_descriptor,
             backlog=backlog,
             exclusive=exclusive,
             reuse_port=reuse_port,
@@ -136,18 +134,8 @@ class EpollServer:
         """
         if not callable(handler):
             raise TypeError(f"a handler must be callable, not {handler!r:.80}")
-        if on_event is CONNECT:
-            self._on_connect = handler
-        elif on_event is RECEIVE:
-            self._on_receive = handler
-        elif on_event is RESPONSE:
-            self._on_response = handler
-        elif on_event is DISCONNECT:
-            self._on_disconnect = handler
-        else:
-            raise ValueError(
-                f"no such event: {on_event!r:.80}; use CONNECT, RECEIVE, RESPONSE or DISCONNECT"
-            )
+        check_event(on_event)
+        setattr(self, f"_on_{on_event.value}", handler)  # _on_connect, _on_receive, ...
 
     @overload
     def handler(self, on_event: Literal[Event.DISCONNECT]) -> Callable[[_D], _D]: ...
@@ -159,10 +147,7 @@ class EpollServer:
 
     def handler(self, on_event: Event) -> Callable[[_H], _H] | Callable[[_D], _D]:
         """`add_handler` as a decorator: ``@server.handler(on_event=RECEIVE)``."""
-        if not isinstance(on_event, Event):
-            raise ValueError(
-                f"no such event: {on_event!r:.80}; use CONNECT, RECEIVE, RESPONSE or DISCONNECT"
-            )
+        check_event(on_event)
 
         def register(handler: _H) -> _H:
             self.add_handler(handler, on_event)  # type: ignore[call-overload]
@@ -206,19 +191,17 @@ class EpollServer:
         tests, and for descriptors that come from elsewhere.  It counts for `max_conns`, and is
         served also if that many are there already.
         """
-        if self._ssl_context is None:
-            conn = Connection(self, sock)
-        else:
-            conn = TlsConnection(self, sock, self._ssl_context, self._handshake_seconds)
+        kind = sock.family, sock.type, sock.proto
+        return self._serve_descriptor(sock.detach(), kind)
+
+    def _serve_descriptor(self, fd: int, kind: Kind) -> Connection:
+        conn = self._new(self, fd, kind)
         try:
-            self.loop.watch(conn.fileno(), READ, conn._ready)
+            self.loop.watch(fd, READ, conn._ready)
         except BaseException:
             socket.socket.close(conn)
             raise
-        if self._ssl_context is None:
-            self._enter(conn)
-        else:
-            self._entering.add(conn)
+        conn._begin()
         return conn
 
     def _room(self) -> int:
@@ -228,14 +211,10 @@ class EpollServer:
         """Serve a connection from now on: the owner is told."""
         self._entering.discard(conn)
         self.connections.add(conn)
-        if self._on_connect is not None:
-            try:
-                if self._on_connect(conn) is False:
-                    self.connections.discard(conn)
-                    self._leaving.pop(conn, None)  # if the handler has closed it as well
-                    conn.close()
-            except Exception as error:
-                self._handler_failed(conn, error)
+        if self._on_connect is not None and self._call(self._on_connect, conn) is False:
+            self.connections.discard(conn)
+            self._leaving.pop(conn, None)  # if the handler has closed it as well
+            conn.close()
 
     # Running
 
@@ -297,12 +276,7 @@ class EpollServer:
     def __enter__(self) -> "EpollServer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _serve(self, signals: bool = False) -> None:
@@ -332,39 +306,26 @@ class EpollServer:
 
     # Called by connections
 
-    def _time_limits(self) -> TimeLimits | None:
-        """Return the limits of a new connection."""
-        if self.idle_seconds is None and self.drain_seconds is None:
+    def _time_limits(
+        self, idle_seconds: float | None, drain_seconds: float | None
+    ) -> TimeLimits | None:
+        if idle_seconds is None and drain_seconds is None:
             return None
         self._sweeper.start()
-        return TimeLimits(self.idle_seconds, self.drain_seconds)
+        return TimeLimits(idle_seconds, drain_seconds)
 
-    def _limit(
-        self, conn: Connection, idle_seconds: float | None, drain_seconds: float | None
-    ) -> None:
-        check_seconds("idle_seconds", idle_seconds)
-        check_seconds("drain_seconds", drain_seconds)
-        if idle_seconds is None and drain_seconds is None:
-            conn._limits = None
-        else:
-            conn._touched = True
-            conn._limits = TimeLimits(idle_seconds, drain_seconds)
-            self._sweeper.start()
-
-    def _drained(self, conn: Connection) -> None:
-        if self._on_response is not None:
-            try:
-                self._on_response(conn)
-            except Exception as error:
-                self._handler_failed(conn, error)
-
-    def _handler_failed(self, conn: Connection, error: Exception) -> None:
-        if isinstance(error, OSError) and conn._state is CLOSED and conn._reason in _LOST:
-            # Its own recv() met a broken connection, and closed it: nothing went wrong here.
-            _log.debug("connection lost: %s", error)
-            return
-        _log.error("a handler failed, its connection is closed", exc_info=error)
-        conn._end(Reason.ERROR)
+    def _call(self, handler: Handler, conn: Connection) -> object:
+        """Call a handler that may fail; what it returns, or ``None`` then."""
+        try:
+            return handler(conn)
+        except Exception as error:
+            if isinstance(error, OSError) and conn._state is CLOSED and conn._reason in _LOST:
+                # Its own recv() met a broken connection, and closed it: nothing went wrong here.
+                _log.debug("connection lost: %s", error)
+            else:
+                _log.error("a handler failed, its connection is closed", exc_info=error)
+                conn._end(Reason.ERROR)
+        return None
 
     def _left(self, conn: Connection, reason: Reason) -> None:
         """Count one less; tell the owner at the end of this turn, when no handler is at work."""
@@ -386,6 +347,15 @@ class EpollServer:
                 self._on_disconnect(conn, reason)
             except Exception:
                 _log.exception("the handler for DISCONNECT failed")
+
+
+def _connection_class(ssl_context: "ssl.SSLContext | None") -> type[Connection]:
+    if ssl_context is None:
+        return Connection
+    from . import tls  # only now: `ssl` takes 5 MB of memory
+
+    tls.check_context(ssl_context)
+    return tls.TlsConnection
 
 
 def _nobody(conn: Connection) -> None:

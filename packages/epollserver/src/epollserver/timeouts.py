@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .connection import Reason
+from .events import Reason
 from .loop import Loop, Timer
 
 if TYPE_CHECKING:

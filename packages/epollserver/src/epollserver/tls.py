@@ -28,7 +28,8 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from .connection import CLOSED, ENDING, Connection, Reason
+from .connection import CLOSED, ENDING, Connection
+from .events import Reason
 from .loop import READ, WRITE
 from .outbox import TURN_BYTES, FilePart, Outbox
 
@@ -129,14 +130,11 @@ class TlsConnection(Connection):
         "_tls",
     )
 
-    def __init__(
-        self,
-        server: "EpollServer",
-        sock: socket.socket,
-        context: ssl.SSLContext,
-        handshake_seconds: float,
-    ) -> None:
-        """Take over the descriptor of `sock`; the handshake begins with what it receives."""
+    def __init__(self, server: "EpollServer", fd: int, kind: tuple[int, int, int]) -> None:
+        """As `Connection`; the handshake begins with what is received."""
+        super().__init__(server, fd, kind)
+        context = server._ssl_context
+        assert context is not None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -146,8 +144,6 @@ class TlsConnection(Connection):
         self._notified = False  # and we have
         self._shaking = True
         self._again_due = False
-        super().__init__(server, sock)
-        self._deadline = server.loop.call_later(handshake_seconds, self._too_slow)
 
     # What TLS knows
 
@@ -222,10 +218,15 @@ class TlsConnection(Connection):
         """Refuse: what this sends or receives would not be encrypted."""
         raise OSError(errno.EOPNOTSUPP, "this goes past TLS: use recv, recv_into, write, sendfile")
 
-    send = sendall = sendto = sendmsg = makefile = _past_tls
+    send = sendall = sendto = sendmsg = makefile = dup = _past_tls
     recvfrom = recvfrom_into = recvmsg = recvmsg_into = _past_tls
 
     # From here on: called by the loop and by the server.
+
+    def _begin(self) -> None:
+        server = self._server
+        server._entering.add(self)
+        self._deadline = server.loop.call_later(server._handshake_seconds, self._too_slow)
 
     def _ready(self, ready: int) -> None:
         if self._shaking:
@@ -242,10 +243,7 @@ class TlsConnection(Connection):
 
     def _receive(self) -> None:
         self._touched = True
-        try:
-            self._server._on_receive(self)
-        except Exception as error:
-            self._server._handler_failed(self, error)
+        self._server._call(self._server._on_receive, self)
         self._call_again()
 
     def _call_again(self) -> None:
@@ -365,7 +363,11 @@ class TlsConnection(Connection):
         super()._settle()
 
     def _lost(self, error: OSError | ValueError) -> None:
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, BlockingIOError):
+            pass
+        elif self._state is ENDING and self._notified:
+            self._end(self._reason)  # everything was out but the goodbye
+        elif isinstance(error, ssl.SSLError):
             _log.debug("TLS failed, the connection is closed: %s", error)
             self._end(Reason.ERROR)
         else:
@@ -384,9 +386,7 @@ class TlsConnection(Connection):
 
 
 def check_context(context: object) -> None:
-    """Refuse what cannot serve: `TypeError`, or as the context does; ``None`` is no TLS."""
-    if context is None:
-        return
+    """Refuse what cannot serve: `TypeError`, or as the context does."""
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"ssl_context is {context!r:.80}: it must be an ssl.SSLContext")
     # Raises now what it would for every connection: a context that is for clients.
