@@ -22,7 +22,7 @@ QUERY = b"GET /hello?name=bill&x=%d HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n\r\n"
 PARAM = b"GET /user/%d HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n\r\n"
 ECHO = (
     b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:9090\r\nContent-Type: application/octet-stream\r\n"
-    b"Content-Length: 1024\r\n\r\n" + b"x" * 1024
+    b"Content-Length: %d\r\n\r\n"
 )
 BROWSER = (
     b"GET /?id=%d HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -92,13 +92,19 @@ def main() -> None:
         "browser, three lines new each time": [
             BROWSER % ((next(numbers),) * 3) for _ in range(2000)
         ],
-        "POST of 1 KiB": [ECHO] * 2000,
+        "POST of 1 KiB": [ECHO % 1024 + b"x" * 1024] * 2000,
+        "POST, 1,000 different lengths": [
+            ECHO % size + b"x" * size for size in range(100, 2100, 2)
+        ],
         "16 pipelined (per request)": [PLAIN * 16] * 200,
+        "16 pipelined, all different (per request)": [
+            b"".join(QUERY % next(numbers) for _ in range(16)) for _ in range(200)
+        ],
     }
     here, there = socket.socketpair()
     with HttpServer(("127.0.0.1", 0)) as server, Loader(".") as loader, there:
         server.on_message_complete = HandlersManager(ROUTES, {}, {}, loader, server)
-        wire = Wire(server.epoll, here)
+        wire = Wire(server.epoll, here.detach(), (here.family, here.type, here.proto))
         server._connected(wire)
         for name, requests in scenarios.items():
             nanoseconds = cost(server._receive, wire, requests)

@@ -1,5 +1,7 @@
 import copy
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,9 +10,15 @@ from rush_http import Headers
 LINES = (("host", "a"), ("x", "1"), ("cookie", "c=1"), ("x", "2"), ("cookie", "d=2"), ("e", ""))
 
 
-@pytest.fixture
-def headers():
-    return Headers(LINES)
+TEXT = "GET / HTTP/1.1\r\nHost: a\r\nX:\t1 \r\nCOOKIE: c=1\r\nx:2\r\nCookie: d=2\r\nE:\r\n\r\n"
+
+
+@pytest.fixture(params=["read", "unread"])
+def headers(request):
+    """The same lines: taken apart already, or when somebody looks."""
+    if request.param == "read":
+        return Headers(LINES)
+    return Headers.unread(Headers(LINES[:2]), TEXT, TEXT.index("COOKIE"))
 
 
 def test_case_of_a_name_does_not_matter(headers):
@@ -71,10 +79,40 @@ def test_frozen(headers):
         headers.more = 1
 
 
-def test_repr_hides_values():
-    assert repr(Headers((("cookie", "secret"), ("x", "y")))) == "<Headers cookie, x>"
+def test_repr_hides_values(headers):
+    assert repr(headers) == "<Headers host, x, cookie, x, cookie, e>"
 
 
 def test_copies(headers):
     assert copy.deepcopy(headers) == headers
     assert pickle.loads(pickle.dumps(headers)) == headers
+
+
+def test_copies_of_what_was_looked_at(headers):
+    assert headers["e"] == ""
+    assert pickle.loads(pickle.dumps(headers)) == headers
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda headers: headers["x"], lambda headers: headers.get("x"), len, list, bool,
+        lambda headers: "x" in headers, lambda headers: headers.getlist("x"), repr, hash,
+        lambda headers: headers.lines(), lambda headers: headers == Headers(LINES),
+    ],
+)  # fmt: skip
+def test_whatever_the_first_look_is(headers, look):
+    assert look(headers) == look(Headers(LINES))
+
+
+def test_looked_at_by_many_threads_at_once():
+    unread = [Headers.unread(Headers(LINES[:2]), TEXT, TEXT.index("COOKIE")) for _ in range(500)]
+    barrier = threading.Barrier(4)
+
+    def look():
+        barrier.wait(20)
+        return [(headers["cookie"], headers.lines()) for headers in unread]
+
+    with ThreadPoolExecutor(4) as threads:
+        looks = [threads.submit(look) for _ in range(4)]
+    assert all(look.result() == [("c=1; d=2", LINES)] * 500 for look in looks)

@@ -44,6 +44,7 @@ def test_whole_gives_a_request_without_a_body():
         HEAD + b"Content-Length: 1\r\n\r\n", HEAD + b"Content-Length: 0\r\n\r\n\r\n\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n", HEAD + b"Content-Length: 4\r\n\r\n\r\n\r\n",
         get(*[b"X: y"] * 100), get(b"X: " + b"y" * 20_000),
+        HEAD + b"X: y\r\n", HEAD + b"X: y\r\nXY", HEAD + b"X: y\r\n\n\r", HEAD + b"X: y\r\n\r",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", [[], [get(b"X: y")]], ids=["first", "later"])

@@ -31,6 +31,15 @@ class Head(NamedTuple):
         """Whether a body follows, be it empty and chunked."""
         return self.chunked or self.content_length > 0
 
+    @property
+    def framing(self) -> "Framing":
+        """The part that the fields decide."""
+        return self[5:]
+
+
+Framing = tuple[int, bool, bool, bytes]
+"""The part of a `Head` that its fields decide: from `content_length` to `connection_line`."""
+
 
 def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> Head:
     """Return what a request line and its fields say: who is asked, and how the body is framed.
@@ -39,6 +48,19 @@ def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> 
     """
     method, path, query, protocol, authority = line
     headers = Headers(fields)
+    framing = framing_of(headers, protocol, memo)
+    if authority is not None:
+        others = tuple(field for field in fields if field[0] != "host")
+        headers = Headers((("host", authority), *others))
+    # The constructor of a named tuple is Python: 0.3 us more (tests/bench/bench_request.py).
+    return tuple.__new__(Head, (protocol, method, path, query, headers, *framing))
+
+
+def framing_of(headers: Headers, protocol: Protocol, memo: Memo | None) -> Framing:
+    """Return how the body is framed and what becomes of the connection.
+
+    Of all fields these count: Host, Transfer-Encoding, Content-Length, Connection and Expect.
+    """
     get = headers.values_by_name.get
     host = get("host")
     if host is not None:
@@ -47,9 +69,6 @@ def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> 
         (grammar.host if memo is None else memo.host)(host)
     elif protocol != HTTP_1_0:
         raise BadRequest("no Host header (RFC 9112, 3.2)")
-    if authority is not None:
-        others = tuple(field for field in fields if field[0] != "host")
-        headers = Headers((("host", authority), *others))
     coding, length = get("transfer-encoding"), get("content-length")
     if coding is not None:
         if length is not None:
@@ -61,18 +80,9 @@ def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> 
     else:
         connection_line = CLOSE
     expect = get("expect")
-    # The constructor of a named tuple is Python: 0.3 us more (tests/bench/bench_request.py).
-    return tuple.__new__(
-        Head,
-        (
-            protocol,
-            method,
-            path,
-            query,
-            headers,
-            0 if length is None else grammar.content_length(length),
-            coding is not None,
-            expect is not None and protocol != HTTP_1_0 and expect.lower() == "100-continue",
-            connection_line,
-        ),
+    return (
+        0 if length is None else grammar.content_length(length),
+        coding is not None,
+        expect is not None and protocol != HTTP_1_0 and expect.lower() == "100-continue",
+        connection_line,
     )

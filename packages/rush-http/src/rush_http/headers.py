@@ -2,6 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+Lines = tuple[tuple[str, str], ...]
+
+
+_new = object.__new__
+
 
 class Headers(Mapping[str, str]):
     """Header fields as a mapping from name to value; the case of a name does not matter.
@@ -11,24 +16,62 @@ class Headers(Mapping[str, str]):
     serve several requests.
     """
 
-    __slots__ = ("_lines", "values_by_name")
+    __slots__ = ("_lines", "_unread", "_values")
 
-    def __init__(self, lines: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, lines: Lines = ()) -> None:
         """`lines` are (name, value) in the order they came, the names in lower case."""
+        self._unread: tuple[Headers, str, int] | None = None
         self._lines = lines
         values = dict(lines)
-        self.values_by_name = values if len(values) == len(lines) else _joined(lines)
+        self._values: dict[str, str] | None = (
+            values if len(values) == len(lines) else _joined(lines)
+        )
+
+    @staticmethod
+    def unread(first: "Headers", text: str, at: int) -> "Headers":
+        """The lines of `first`, then those of the valid head `text` from the index `at` on.
+
+        They are taken apart when somebody looks: most requests are answered without.
+        """
+        headers = _new(Headers)
+        headers._unread = first, text, at
+        headers._values = None
+        return headers
+
+    @property
+    def values_by_name(self) -> dict[str, str]:
+        """The values by their names in lower case; not to be changed."""
+        values = self._values
+        return self._read() if values is None else values
+
+    def _read(self) -> dict[str, str]:
+        # Two threads may both do this: they come to the same, and `_values` is set last.
+        unread = self._unread
+        if unread is not None:
+            first, text, at = unread
+            pairs = [line.partition(":") for line in text[at:-4].split("\r\n")]
+            rest = [(name.lower(), value.strip(" \t")) for name, _, value in pairs]
+            self._lines = lines = (*first.lines(), *rest)
+            values = dict(lines)
+            self._values = values if len(values) == len(lines) else _joined(lines)
+            self._unread = None
+        assert self._values is not None
+        return self._values
 
     def __getitem__(self, name: str) -> str:
+        values = self.values_by_name
         try:
-            return self.values_by_name[name]
+            return values[name]
         except KeyError:
-            return self.values_by_name[name.lower()]
+            return values[name.lower()]
 
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """The value of the field, or `default`."""
-        value = self.values_by_name.get(name)
-        return self.values_by_name.get(name.lower(), default) if value is None else value
+        values = self._values
+        if values is None:
+            values = self._read()
+        value = values.get(name)
+        return values.get(name.lower(), default) if value is None else value
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self.values_by_name
@@ -40,26 +83,28 @@ class Headers(Mapping[str, str]):
         return len(self.values_by_name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self._lines == other._lines
+        return isinstance(other, Headers) and self.lines() == other.lines()
 
     def __hash__(self) -> int:
-        return hash(self._lines)
+        return hash(self.lines())
 
     def __repr__(self) -> str:
         # Names only: values may be secrets, and a repr ends up in a log.
-        return f"<Headers {', '.join(name for name, _ in self._lines)}>"
+        return f"<Headers {', '.join(name for name, _ in self.lines())}>"
 
     def getlist(self, name: str) -> list[str]:
         """The values of each line with this name, in order."""
         name = name.lower()
-        return [value for key, value in self._lines if key == name]
+        return [value for key, value in self.lines() if key == name]
 
-    def lines(self) -> tuple[tuple[str, str], ...]:
+    def lines(self) -> Lines:
         """Every line as (name in lower case, value), in order."""
+        if self._values is None:
+            self._read()
         return self._lines
 
 
-def _joined(lines: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _joined(lines: Lines) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in lines:
         if name in values:

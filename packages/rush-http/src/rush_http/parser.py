@@ -1,31 +1,27 @@
 """RequestParser: bytes in; heads, pieces of bodies and ends out, or a refusal; no I/O.
 
-    head ──▶ body piece, body piece ... ──▶ END ──▶ head ...
+    head ──▶ (`limit_body`) ──▶ body piece, body piece ... ──▶ END ──▶ head ...
 
 **The plain path** takes a head line by line, and refuses it at the first line that is wrong; so
 the same bytes mean the same, however they are cut.
 
-**The memos** stand beside it, because clients repeat themselves and parsing is a pure function of
-bytes.  A connection keeps its last head: the same bytes again cost one comparison.  A worker keeps
-single header lines (`Memo`).  Both hold what the plain path's own functions have said of the same
-bytes, so a hit can only be a good one.  A head that is not there in one piece, or is so long that a
-limit could be met, goes the plain way; and what is refused, is refused by the plain path.
+**The memos** stand beside it, because clients repeat themselves: each connection remembers its
+heads (`Heads`), each worker single header lines (`Memo`).  They say what the plain path says of the
+same bytes.  A head that is not there in one piece, or is so long that a limit could be met, goes
+the plain way; and what is refused, is refused by the plain path.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from . import grammar
-from .body import ChunkedBody, LengthBody
+from .body import ChunkedBody, LengthBody, check_length
 from .errors import BadRequest, HeaderFieldsTooLarge, HttpError, UriTooLong
 from .grammar import Field, RequestLine
 from .head import Head, head_of
+from .heads import Heads
 from .limits import Limits
 from .memo import Memo
-
-# A client's last head is kept only up to this size: 10,000 connections are not to cost more than
-# a few dozen MB.  A browser's head has 500 to 1,500 bytes.
-_LAST_HEAD_BYTES = 2048
 
 # What a body is given at a time: a large buffer full of small requests is not copied for each.
 _PIECE_BYTES = 65536
@@ -56,16 +52,17 @@ class RequestParser:
 
     __slots__ = (
         "_body",
+        "_body_head",
+        "_body_limit_bytes",
         "_buffer",
         "_fields",
         "_fields_bytes",
         "_fits",
-        "_last_head",
-        "_last_raw",
+        "_heads",
         "_limits",
-        "_memo",
         "_position",
         "_repeat",
+        "_repeat_head",
         "_request_line",
         "_skipped",
         "_state",
@@ -73,22 +70,23 @@ class RequestParser:
 
     def __init__(self, limits: Limits | None = None, *, memo: Memo | None = None) -> None:
         self._limits = limits = limits or Limits()
-        self._memo = memo
+        self._heads = None if memo is None else Heads(memo, limits.fields_count)
         # A head up to this size can meet none of the limits in bytes.
         self._fits = min(limits.request_line_bytes, limits.fields_bytes)
         self._buffer = b""
         self._position = 0  # in the buffer: what comes before it has been taken
         self._state: Callable[[RequestParser], Event | None] = RequestParser._head
         self._body: LengthBody | ChunkedBody | None = None
+        self._body_head: Head | None = None  # its body is next, and can still be limited
+        self._body_limit_bytes = limits.body_bytes
         # A head that the plain path is in the middle of
         self._skipped = 0
         self._request_line: RequestLine | None = None
         self._fields: list[Field] = []
         self._fields_bytes = 0
-        # The last head without a body; `_repeat` is its bytes again while nothing is unfinished.
-        self._last_raw = b""
-        self._last_head: Head | None = None
+        # What the last head was, if it has no body; its bytes only while nothing is unfinished.
         self._repeat: bytes | None = b""
+        self._repeat_head: Head | None = None
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Iterate over what `data` completes: `Head`, pieces of its body (`bytes`), `END`.
@@ -110,20 +108,63 @@ class RequestParser:
         done (there is no `END` to come); with ``None`` nothing was taken: feed it.
         """
         if data == self._repeat:
-            return self._last_head
+            return self._repeat_head
+        heads = self._heads
         if (
             self._repeat is None  # in the middle of something
-            or self._memo is None
-            or not 4 < len(data) <= self._fits
-            or data.find(b"\r\n\r\n") != len(data) - 4
+            or heads is None
+            or len(data) > self._fits
+            or not data.endswith(b"\r\n\r\n")
         ):
             return None
-        head = self._remembered_head(data, self._memo)
+        head = heads.head(data)
         if head is None or head.chunked or head.content_length:
             return None
-        if len(data) <= _LAST_HEAD_BYTES:
-            self._repeat, self._last_raw, self._last_head = data, data, head
+        if heads.last_head is head:
+            self._repeat, self._repeat_head = data, head
         return head
+
+    def next_whole(self) -> Head | None:
+        """Take the next request that was fed, if it is all there and has no body.
+
+        The fast twin of an iterator's next head and its `END`, as `whole` is.
+        """
+        heads = self._heads
+        if heads is None or self._state is not RequestParser._head:
+            return None
+        buffer, position = self._buffer, self._position
+        raw = heads.last_raw
+        if raw and buffer.startswith(raw, position):
+            head = heads.last_head
+        else:
+            end = buffer.find(b"\r\n\r\n", position, position + self._fits)
+            if end < 0:
+                return None
+            raw = buffer[position : end + 4]
+            head = heads.head(raw)
+        if head is None or head.chunked or head.content_length:
+            return None
+        self._position = position + len(raw)
+        return head
+
+    def limit_body(self, limit_bytes: int) -> None:
+        """Let the body of the head that has just come have `limit_bytes` instead of the usual.
+
+        Between a head and the event after it; then `Limits.body_bytes` counts again.  Raises
+        `ContentTooLarge` at once if ``Content-Length`` announces more: before ``100 Continue``.
+        (Who does not call this meets that refusal instead of the body.)  Does nothing for a head
+        without a body.  Raises `RuntimeError` when the body has begun.
+        """
+        if self._state is RequestParser._body_piece:
+            raise RuntimeError("the body has begun: it is too late to limit it")
+        if self._body_head is None:
+            return
+        self._body_limit_bytes = limit_bytes
+        try:
+            check_length(self._body_head.content_length, limit_bytes)
+        except HttpError:
+            self._state = RequestParser._refused
+            raise
 
     @property
     def buffered(self) -> int:
@@ -133,7 +174,7 @@ class RequestParser:
     @property
     def started(self) -> bool:
         """Whether a head has begun and not ended."""
-        return self._state is RequestParser._head and (
+        return self._state in (RequestParser._head, RequestParser._head_by_lines) and (
             self._position != len(self._buffer) or self._request_line is not None
         )
 
@@ -145,7 +186,7 @@ class RequestParser:
     @property
     def clean(self) -> bool:
         """Whether nothing is unfinished: no byte waits, no message has begun or was refused."""
-        return self._position == len(self._buffer) and self._at_rest()
+        return self._position == len(self._buffer) and self._state is RequestParser._head
 
     def _next(self) -> Event | None:
         try:
@@ -155,49 +196,34 @@ class RequestParser:
             raise
         if event is None and self.clean:
             self._buffer, self._position = b"", 0  # an idle connection keeps no 64 KiB
-            self._repeat = self._last_raw
+            self._repeat, self._repeat_head = b"", None
+            if self._heads is not None:
+                last = self._heads.last_head
+                if last is not None and not last.has_body:
+                    self._repeat, self._repeat_head = self._heads.last_raw, last
         return event
-
-    def _at_rest(self) -> bool:
-        return (
-            self._state is RequestParser._head and self._request_line is None and not self._skipped
-        )
 
     # One method per state.  An event: here is something.  None: it needs more bytes.
 
     def _head(self) -> Event | None:
-        if self._memo is None or self._request_line is not None or self._skipped:
-            return self._head_by_lines()
         buffer, position = self._buffer, self._position
-        if self._last_head is not None and buffer.startswith(self._last_raw, position):
-            self._position = position + len(self._last_raw)
-            return self._began(self._last_head)
-        end = buffer.find(b"\r\n\r\n", position, position + self._fits)
-        if end < 0:
-            return self._head_by_lines()
-        raw = buffer[position : end + 4]
-        head = self._remembered_head(raw, self._memo)
-        if head is None or head.content_length > self._limits.body_bytes:
-            return self._head_by_lines()
-        self._position = end + 4
-        if not head.has_body and len(raw) <= _LAST_HEAD_BYTES:
-            self._last_raw, self._last_head = raw, head
-        return self._began(head)
-
-    def _remembered_head(self, raw: bytes, memo: Memo) -> Head | None:
-        """The head that `raw` is, each line of it from the memo if it is there.
-
-        ``None`` if that is for the plain path: empty lines, too many lines, and refusals.
-        """
-        first, *lines, _, _ = raw.split(b"\r\n")
-        if not first or len(lines) > self._limits.fields_count:
+        if position == len(buffer):
             return None
-        known, met = memo.fields.get, memo.field_line
-        try:
-            fields = tuple([known(line) or met(line) for line in lines])
-            return head_of(grammar.request_line(first), fields, memo)
-        except HttpError:
-            return None
+        heads = self._heads
+        if heads is not None:
+            raw = heads.last_raw
+            if raw and buffer.startswith(raw, position):
+                assert heads.last_head is not None
+                self._position = position + len(raw)
+                return self._began(heads.last_head)
+            end = buffer.find(b"\r\n\r\n", position, position + self._fits)
+            if end >= 0:
+                head = heads.head(buffer[position : end + 4])
+                if head is not None:
+                    self._position = end + 4
+                    return self._began(head)
+        self._state = RequestParser._head_by_lines
+        return self._head_by_lines()
 
     def _head_by_lines(self) -> Event | None:
         while True:
@@ -247,15 +273,23 @@ class RequestParser:
         return line[:-2]
 
     def _began(self, head: Head) -> Head:
-        if head.chunked:
-            self._body = ChunkedBody(self._limits)
-            self._state = RequestParser._body_piece
-        elif head.content_length:
-            self._body = LengthBody(head.content_length, self._limits)
-            self._state = RequestParser._body_piece
+        if head.chunked or head.content_length:
+            self._body_head = head
+            self._state = RequestParser._body_begins
         else:
             self._state = RequestParser._end
         return head
+
+    def _body_begins(self) -> Event | None:
+        head, limit_bytes = self._body_head, self._body_limit_bytes
+        assert head is not None
+        self._body_head, self._body_limit_bytes = None, self._limits.body_bytes
+        if head.chunked:
+            self._body = ChunkedBody(self._limits, limit_bytes)
+        else:
+            self._body = LengthBody(head.content_length, limit_bytes)
+        self._state = RequestParser._body_piece
+        return self._body_piece()
 
     def _body_piece(self) -> Event | None:
         body = self._body

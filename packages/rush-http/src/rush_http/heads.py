@@ -1,0 +1,177 @@
+"""Heads: what one connection remembers of its heads, because clients repeat themselves.
+
+Parsing is a pure function of bytes, so what was met can be taken from memory:
+
+- the **last head**: the same bytes again are the same request;
+- the **prefix**: the header lines with which the last two heads began, and what they mean for
+  framing.  A head that goes on with it, after any plain request line, needs its other lines only
+  to be checked: none of them may be a field of framing.  They are taken apart when somebody looks.
+  A browser's head with three new lines costs 2.5 us so, line by line 5.9; one of which only the
+  request line is new 1.4 instead of 3.2 (tests/bench/bench_request.py).
+
+What is not found so goes line by line through the worker's `Memo`.  All of it holds what the plain
+path's own rules say of the same text; what is refused here, is refused by the plain path.  The
+memory belongs to one connection and goes with it: it may hold secrets.
+"""
+
+import re
+from typing import Final
+
+from . import grammar
+from .errors import HttpError
+from .grammar import HTTP_1_1, Field
+from .head import Framing, Head, framing_of, head_of
+from .headers import Headers
+from .memo import Memo
+
+# Heads are remembered only up to this size: 10,000 connections are not to cost more than a few
+# dozen MB.  A browser's head has 500 to 1,500 bytes.
+KEPT_BYTES: Final = 2048
+
+# A head that is there as a whole has only text of one byte for each character: no head begins so.
+_NOTHING = "\u0100"
+
+# A request line as nearly all are: HTTP/1.1, origin form, nothing to decode (RFC 9112, 3).  Those
+# that do not match are for `grammar.request_line`.
+_REQUEST_LINE = re.compile(
+    r"(?!CONNECT )([A-Z]+) "
+    r"(/[!\"$&->@-~]*)"  # visible ASCII without "#", "%", "?"
+    r"(?:\?([!\"$-~]*))?"  # visible ASCII without "#"
+    r" HTTP/1\.1\r\n"
+)
+
+
+def _any_case(text: str) -> str:
+    return "".join(f"[{char.upper()}{char}]" if char.isalpha() else char for char in text)
+
+
+# A header line that says nothing about framing (RFC 9110, 5.1, 5.5 and 5.6.2).  The look-ahead
+# stops at Host, Content-Length, Connection, Transfer-Encoding, Expect, and some that begin alike.
+_OTHER_LINE = (
+    rf"(?![HCTEhcte](?:{_any_case('ost:')}"
+    rf"|{_any_case('on')}(?:{_any_case('tent-l')}|{_any_case('nec')})"
+    rf"|{_any_case('rans')}|{_any_case('xpe')}))"
+    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n"
+)
+# The rest of a head: such lines, at most one Content-Length among them, and the empty line.
+_REST = re.compile(
+    rf"(?:{_OTHER_LINE})*"
+    rf"(?:[Cc]ontent-[Ll]ength: ?([0-9]{{1,15}})\r\n(?:{_OTHER_LINE})*)?\r\n"
+)
+# The shortest line: a name of one character, a colon, a line end.
+_LINE_BYTES = 4
+
+
+class Heads:
+    """The memory of one connection; `memo` is that of all connections of the worker."""
+
+    __slots__ = (
+        "_count",
+        "_fields_count",
+        "_framed",
+        "_framing",
+        "_known",
+        "_memo",
+        "_prefix",
+        "_room",
+        "last_head",
+        "last_raw",
+    )
+
+    def __init__(self, memo: Memo, fields_count: int) -> None:
+        self._memo = memo
+        self._fields_count = fields_count  # lines that a head may have
+        self.last_raw = b""
+        """The bytes of the last head that was not too large to be kept."""
+        self.last_head: Head | None = None
+        # The prefix as text and taken apart; it is the beginning of the last head's lines.
+        self._prefix = _NOTHING
+        self._count = -1
+        self._known = Headers()
+        self._framing: Framing = (0, False, False, b"")
+        self._framed = False  # whether it says how long a body is
+        self._room = 0  # bytes that may follow it whatever number of lines they are
+
+    def head(self, raw: bytes) -> Head | None:
+        """The head that `raw` is; it ends in an empty line, and is no larger than allowed.
+
+        ``None`` if that is for the plain path: more than one head, empty lines before it, too many
+        lines, refusals.
+        """
+        text = raw.decode("latin-1")
+        match = _REQUEST_LINE.match(text)
+        if match is None or not text.startswith(self._prefix, match.end()):
+            return self._line_by_line(raw)
+        at = match.end() + len(self._prefix)
+        left = len(text) - at
+        content_length, chunked, expects, connection_line = self._framing
+        if left == 2:
+            headers = self._known
+        else:
+            rest = _REST.fullmatch(text, at)
+            if rest is None or (left > self._room and self._too_many(text)):
+                return self._line_by_line(raw)
+            length = rest[1]
+            if length is not None:
+                if self._framed:
+                    return self._line_by_line(raw)
+                content_length = int(length)
+            headers = Headers.unread(self._known, text, at)
+        method, path, query = match.groups("")
+        # The constructor of a named tuple is Python: 0.3 us more (tests/bench/bench_request.py).
+        values = (
+            HTTP_1_1, method, path, query, headers,
+            content_length, chunked, expects, connection_line,
+        )  # fmt: skip
+        head = tuple.__new__(Head, values)
+        if len(raw) <= KEPT_BYTES:
+            self.last_raw, self.last_head = raw, head
+        return head
+
+    def _too_many(self, text: str) -> bool:
+        return text.count("\r\n") - 2 > self._fields_count
+
+    def _line_by_line(self, raw: bytes) -> Head | None:
+        if raw.find(b"\r\n\r\n") != len(raw) - 4:  # its empty line would be refused, but later
+            return None
+        first, *lines, _, _ = raw.split(b"\r\n")
+        if not first or len(lines) > self._fields_count:
+            return None
+        known, met = self._memo.fields.get, self._memo.field_line
+        try:
+            fields = tuple([known(line) or met(line) for line in lines])
+            head = head_of(grammar.request_line(first), fields, self._memo)
+        except HttpError:
+            return None
+        if len(raw) <= KEPT_BYTES:
+            self._learn(lines, fields, head)
+            self.last_raw, self.last_head = raw, head
+        return head
+
+    def _learn(self, lines: list[bytes], fields: tuple[Field, ...], head: Head) -> None:
+        """Let the lines that this head has in common with the last one be the prefix."""
+        count = len(lines)
+        if self.last_raw:
+            before = self.last_raw.split(b"\r\n")[1:-2]
+            count = 0
+            for mine, its in zip(lines, before, strict=False):  # one may have more lines
+                if mine != its:
+                    break
+                count += 1
+        if count == self._count:
+            return  # it is what it was
+        if head.protocol == HTTP_1_1 and head.headers.lines() is fields and count == len(lines):
+            known = head.headers
+            self._framing = head.framing
+        else:
+            known = Headers(fields[:count])
+            try:
+                self._framing = framing_of(known, HTTP_1_1, self._memo)
+            except HttpError:  # Host is not among them
+                self._prefix, self._count = _NOTHING, -1
+                return
+        self._known, self._count = known, count
+        names = known.values_by_name
+        self._framed = "content-length" in names or "transfer-encoding" in names
+        self._room = (self._fields_count - count) * _LINE_BYTES + 2
+        self._prefix = b"".join([line + b"\r\n" for line in lines[:count]]).decode("latin-1")
