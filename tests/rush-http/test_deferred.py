@@ -146,7 +146,7 @@ def test_large_late_answers_wait_for_the_client(later, until):
         for _ in range(count):
             assert client.response().body == bytes(size)
     thread.join()
-    assert max(queued) <= 65536
+    assert max(queued) <= Limits().write_buffer_bytes
 
 
 @pytest.mark.parametrize(
@@ -290,4 +290,32 @@ def test_answer_rendered_before_the_server_stops_ends_the_connection(later, in_l
         in_loop(later.server, lambda: None)
         later.server.epoll.loop.call_soon_threadsafe(lambda: later.server.send(conn, data))
         assert client.response().body == b"early"
+        assert client.rest() == b""
+
+
+# Bytes that nobody will read
+
+
+@pytest.mark.parametrize("size", [5, 8 << 20])
+def test_bytes_behind_the_last_request_do_not_take_its_answer_away(later, until, size):
+    """Closing a socket with unread bytes would reset the connection."""
+    with RawClient(later.address) as client:
+        client.send(request("/later", "Connection: close"))
+        conn = later.next()
+        client.send(request("/more") * 1000)  # they stay in the socket: nobody reads now
+        later.answer(conn, bytes(size))
+        until(later.server, lambda: conn.data.head is None)
+        client.send(request("/more") * 10)
+        assert client.response().body == bytes(size)
+        assert client.rest() == b""
+
+
+def test_bytes_that_come_while_the_last_answer_waits(later, until):
+    with RawClient(later.address) as client:
+        client.send(request("/later", "Connection: close"))
+        conn = later.next()
+        later.answer(conn, bytes(16 << 20))
+        until(later.server, lambda: conn.queued)
+        client.send(request("/more") * 1000)
+        assert client.response().body == bytes(16 << 20)
         assert client.rest() == b""

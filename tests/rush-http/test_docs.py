@@ -47,15 +47,31 @@ def process(*arguments):
 
 
 @contextlib.contextmanager
-def example(name):
-    with process(PACKAGE / "examples" / name, "0") as url:
-        host, port = re.fullmatch(r"http://([0-9.]+):([0-9]+)/", url).groups()
-        with RawClient((host, int(port))) as client:
-            yield client
+def example(name, *arguments):
+    with (
+        example_url(name, *arguments) as url,
+        RawClient((url.split("/")[2].split(":")[0], int(url.split(":")[2][:-1]))) as client,
+    ):
+        yield client
+
+
+@contextlib.contextmanager
+def example_url(name, *arguments):
+    with process(PACKAGE / "examples" / name, "0", *arguments) as url:
+        assert re.fullmatch(r"http://([0-9.]+):([0-9]+)/", url)
+        yield url
+
+
+def curl(*arguments, body=b""):
+    done = subprocess.run(
+        ["curl", "-sS", *arguments], input=body, capture_output=True, timeout=SECONDS, check=True
+    )
+    assert done.stderr == b""
+    return done.stdout
 
 
 def test_readme_has_programs():
-    assert len(PROGRAMS) == README.count("```python") == 3
+    assert len(PROGRAMS) == README.count("```python") == 5
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -153,6 +169,29 @@ def test_example_echo_body():
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
         client.send(request("/", "Content-Length: 1048577", method="POST"))
         assert client.response().status == 413
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_example_upload(tmp_path):
+    data = os.urandom(1 << 20) * 20
+    with example_url("upload.py", tmp_path) as url:
+        for framing in ([], ["-H", "Transfer-Encoding: chunked"]):
+            said = curl("-T", "-", *framing, f"{url}a.bin", body=data)
+            assert said == b"%d bytes\n" % len(data)
+            assert (tmp_path / "a.bin").read_bytes() == data
+        assert curl("-o", "/dev/null", "-w", "%{http_code}", "-T", "-", f"{url}a/b") == b"404"
+        assert b"Send me a file" in curl(url)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_example_stream():
+    with example_url("stream.py") as url:
+        assert curl("-N", f"{url}ticks?3") == b"3 more\n2 more\n1 more\n"
+        for protocol in ("--http1.1", "--http1.0"):
+            lines = curl(protocol, f"{url}lines?100000").splitlines()
+            assert (len(lines), lines[-1]) == (100_000, b"line 99999")
+        assert curl("-I", f"{url}lines?5").startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize(

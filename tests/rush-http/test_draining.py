@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from rawclient import RawClient, request
-from rush_http import HttpServer, Limits
+from rush_http import BodyReceiver, HttpServer, Limits
 
 PATIENCE = 20.0
 
@@ -223,3 +223,118 @@ def test_client_that_is_behind_gets_all_it_asked_for_before_the_stop(running):
         assert client.response().body == b"/1" + data
         assert client.response().body == b"/2"
         assert client.rest() == b""
+
+
+# Answers in pieces, bodies in pieces, upgrades
+
+
+class Pieces(BodyReceiver):
+    def __init__(self, running, conn):
+        self.running, self.conn = running, conn
+        self.size = 0
+        running.waiting.put(self)
+
+    def on_piece(self, data):
+        self.size += len(data)
+
+    def on_end(self):
+        self.running.server.respond(self.conn, b"%d" % self.size)
+
+
+def test_stream_goes_on_within_the_grace(running):
+    running = running()
+    running.server.on_message_complete = lambda body, conn, *rest: running.waiting.put(
+        running.server.start_stream(conn, length=6)
+    )
+    with RawClient(running.address) as client, RawClient(running.address) as idle:
+        client.send(request("/"))
+        stream = running.waiting.get(timeout=PATIENCE)
+        stream.write(b"abc")
+        running.stop(PATIENCE, idle_grace=0.01)
+        assert idle.rest() == b""
+        stream.write(b"def")
+        stream.finish()
+        assert client.response().body == b"abcdef"
+        assert client.rest() == b""  # its connection ends as an idle one
+        assert running.has_returned()
+
+
+def test_request_behind_a_stream_is_answered(running):
+    """The client could not know that the server is stopping."""
+    running = running()
+
+    def callback(body, conn, protocol, method, path, query, headers):
+        if path == "/stream":
+            running.waiting.put(running.server.start_stream(conn, length=3))
+        else:
+            running.server.respond(conn, b"plain")
+
+    running.server.on_message_complete = callback
+    with RawClient(running.address) as client:
+        client.send(request("/stream") + request("/"))
+        stream = running.waiting.get(timeout=PATIENCE)
+        running.stop(PATIENCE, idle_grace=0.01)
+        stream.write(b"abc")
+        stream.finish()
+        assert client.response().body == b"abc"
+        answer = client.response()
+        assert (answer.body, answer.headers["connection"]) == (b"plain", "close")
+        assert client.rest() == b""
+        client.sock.close()
+        assert running.has_returned()
+
+
+def test_body_in_pieces_goes_on_within_the_grace(running):
+    running = running()
+    running.server.on_head_complete = lambda conn, head: Pieces(running, conn)
+    with RawClient(running.address) as client, RawClient(running.address) as idle:
+        client.send(request("/", "Content-Length: 6", method="PUT") + b"abc")
+        running.waiting.get(timeout=PATIENCE)
+        running.stop(PATIENCE, idle_grace=0.01)
+        assert idle.rest() == b""
+        client.send(b"def")
+        answer = client.response()
+        assert (answer.body, answer.headers["connection"]) == (b"6", "close")
+        assert client.rest() == b""
+        client.sock.close()
+        assert running.has_returned()
+
+
+def test_streams_and_bodies_are_closed_at_the_deadline(running):
+    running = running()
+    running.server.on_head_complete = lambda conn, head: Pieces(running, conn)
+    running.server.on_message_complete = lambda body, conn, *rest: running.waiting.put(
+        running.server.start_stream(conn, length=6)
+    )
+    with RawClient(running.address) as one, RawClient(running.address) as other:
+        one.send(request("/"))
+        running.waiting.get(timeout=PATIENCE)
+        other.send(request("/", "Content-Length: 6", method="PUT"))
+        running.waiting.get(timeout=PATIENCE)
+        running.stop(0.05)
+        assert b"HTTP/1.1 200 OK" in one.rest()
+        assert other.rest() == b""
+        assert running.has_returned()
+
+
+@pytest.mark.parametrize("says_goodbye", [False, True])
+def test_upgraded_connection(running, says_goodbye):
+    running = running()
+
+    def callback(body, conn, *rest):
+        on_stop = (lambda: running.waiting.put(conn)) if says_goodbye else None
+        running.server.upgrade(conn, "x", on_data=conn.write, on_stop=on_stop)
+
+    running.server.on_message_complete = callback
+    with RawClient(running.address) as client, RawClient(running.address) as idle:
+        client.send(request("/", "Connection: upgrade", "Upgrade: x"))
+        assert client.response().status == 101
+        running.stop(PATIENCE, idle_grace=0.01)
+        assert idle.rest() == b""
+        if says_goodbye:
+            conn = running.waiting.get(timeout=PATIENCE)
+            client.send(b"still")
+            assert client.exactly(5) == b"still"
+            running.server.epoll.loop.call_soon_threadsafe(conn.finish)
+        assert client.rest() == b""
+        assert running.has_returned()

@@ -61,6 +61,10 @@ ROWS = [
         b"HTTP/1.1 204 No Content\r\nConnection: close\r\nX: y\r\n\r\n",
     ),
     (rendered(304), b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+    (
+        rendered(205, b"", connection_line=CLOSE),
+        b"HTTP/1.1 205 Reset Content\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    ),
     (rendered(304, head_only=True), b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     (
         rendered(299, b"x", content_type=None),
@@ -128,7 +132,7 @@ def test_own_headers_are_refused(name):
         render(200, b"", [(name, "close")])
 
 
-@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("status", [204, 205, 304])
 def test_body_where_there_is_none(status):
     with pytest.raises(ValueError, match=f"status {status} has no body"):
         render(status, b"x")

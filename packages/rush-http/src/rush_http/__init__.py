@@ -12,6 +12,10 @@ r"""HTTP/1.1: a strict parser, rendered responses, and a server that calls back.
 one to your callback, and writes what you `send`.  `render` makes a response out of status, body and
 headers; ``server.respond`` renders and sends.
 
+Answers can come in pieces (``server.stream``; ``server.start_stream``: a `ResponseStream`) or
+later, from any thread (``server.defer``: a `Deferred`); bodies in pieces go to a `BodyReceiver`
+that ``HttpServer(on_head_complete=...)`` returns.  ``server.upgrade`` hands a connection over.
+
 `RequestParser` does no I/O and needs no server::
 
     >>> from rush_http import END, RequestParser
@@ -25,7 +29,9 @@ What a client does wrong is an `HttpError` with a `status`: `BadRequest`, `NotFo
 raise the same ones to refuse.  The client is told the status, the log (``rush_http``) the reason.
 """
 
+from .answers import Part
 from .body import ChunkedBody, LengthBody
+from .deferred import Deferred
 from .errors import (
     REASONS,
     BadRequest,
@@ -58,7 +64,9 @@ from .responses import (
     render,
     render_head,
 )
-from .server import HttpServer, OnMessageComplete
+from .server import HttpServer, OnHeadComplete, OnMessageComplete
+from .streams import ResponseStream
+from .uploads import BodyReceiver
 
 __all__ = [
     "CLOSE",
@@ -67,8 +75,10 @@ __all__ = [
     "REASONS",
     "TEXT",
     "BadRequest",
+    "BodyReceiver",
     "ChunkedBody",
     "ContentTooLarge",
+    "Deferred",
     "Event",
     "Exchange",
     "Forbidden",
@@ -83,10 +93,13 @@ __all__ = [
     "Memo",
     "NotFound",
     "NotImplementedHere",
+    "OnHeadComplete",
     "OnMessageComplete",
+    "Part",
     "Protocol",
     "RequestParser",
     "RequestTimeout",
+    "ResponseStream",
     "ServiceUnavailable",
     "UriTooLong",
     "VersionNotSupported",

@@ -33,10 +33,16 @@ class Limits:
     """From a head's first byte to its end, however it drips; past it 408."""
     body_seconds: float = 15.0
     """Silence in the middle of a body; past it 408."""
+    body_bytes_per_second: int = 500
+    """What a body has to bring on average after its grace (Apache asks for the same); else 408."""
+    body_grace_seconds: float = 10.0
+    """How long a body may take before its speed matters: slow starts are common, on mobiles."""
     idle_seconds: float = 75.0
     """Between two requests; nginx has 75; past it the connection is closed."""
     write_seconds: float = 30.0
     """An answer waits and the client reads nothing; past it the connection is closed."""
+    write_buffer_bytes: int = 256 * 1024
+    """Unsent answers of a connection, above which its next requests and its streams wait."""
     linger_seconds: float = 2.0
     """How long a refused client may go on sending, so that it can read why; then it is closed."""
     linger_bytes: int = 16 * 1024 * 1024

@@ -116,7 +116,7 @@ def render(
 
     `connection_line` is what the exchange asks for (`Exchange.connection_line`); `head_only` is
     for the answer to HEAD: the head of the whole, without the body (RFC 9110, 9.3.2).  A
-    ``Content-Type`` among `headers` goes before `content_type`.  204 and 304 have no body.
+    ``Content-Type`` among `headers` goes before `content_type`.  204, 205 and 304 have no body.
     Raises `ValueError` as `header_line` and `render_head` do, for a header that is written here
     (see above), and for a body with a status that has none.
     """
@@ -128,16 +128,73 @@ def render(
     if headers:
         start, more = _with_headers(status, start, headers)
         connection_line += more
-    if status in _WITHOUT_BODY:
+    if status in _BODILESS:
         if body:
             raise ValueError(f"status {status} has no body (RFC 9110, 6.4.1): {body[:80]!r}")
-        return b"%b%b\r\n" % (start, connection_line)
+        return b"%b%b%b\r\n" % (start, connection_line, _BODILESS[status])
     size = len(body)
     length = _lengths.get(size) or _length(size)
     return b"".join((start, connection_line, length, b"" if head_only else body))
 
 
-_WITHOUT_BODY = frozenset({204, 304})
+# The statuses without a body, and how they are framed: that of 205 is empty (RFC 9110, 15.3.6).
+_BODILESS = {204: b"", 205: b"Content-Length: 0\r\n", 304: b""}
+
+
+def stream_start(status: int, headers: HeaderLines, content_type: str | None) -> bytes:
+    """The head of an answer whose body comes later, up to the lines on framing and connection.
+
+    Raises `ValueError` as `render` does.
+    """
+    date_line()
+    start = _second.starts.get((status, content_type)) or _start(status, content_type)
+    if headers:
+        start, more = _with_headers(status, start, headers)
+        start += more
+    return start
+
+
+def framing_line(status: int, length: int | None, chunked: bool) -> bytes:
+    """The line that says where a body ends, with its CRLF; none if it ends with the connection."""
+    if status in _BODILESS:
+        return _BODILESS[status]
+    if length is not None:
+        return b"Content-Length: %d\r\n" % length
+    return b"Transfer-Encoding: chunked\r\n" if chunked else b""
+
+
+def is_bodiless(status: int) -> bool:
+    """Whether no answer with this status has a body (RFC 9110, 6.4.1 and 15.3.6)."""
+    return status in _BODILESS
+
+
+def render_interim(status: int, headers: HeaderLines) -> bytes:
+    """An informational response (RFC 9110, 15.2): status line, header lines, empty line.
+
+    Raises `ValueError` for a status that is not 102 to 199, and as `render` does for headers.
+    """
+    if not 102 <= status <= 199:
+        raise ValueError(
+            f"status {status!r} cannot be sent before an answer: it must be 102 to 199"
+            " (100 Continue is the server's own, for 101 see upgrade)"
+        )
+    reason = REASONS.get(status, "").encode("ascii")
+    lines = [_own_line(name, value) for name, value in headers]
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, b"".join(lines))
+
+
+def render_upgrade(protocol: str, headers: HeaderLines) -> bytes:
+    """``101 Switching Protocols`` to `protocol` (RFC 9110, 7.8).
+
+    Raises `ValueError` as `render` does for headers.
+    """
+    lines = b"".join([_own_line(name, value) for name, value in headers])
+    return b"HTTP/1.1 101 Switching Protocols\r\n%bConnection: upgrade\r\n%b%b\r\n" % (
+        header_line("Upgrade", protocol),
+        date_line(),
+        lines,
+    )
+
 
 # The Content-Length line and the empty line after it, for lengths that were met.
 _lengths: dict[int, bytes] = {}
@@ -153,7 +210,7 @@ def _length(size: int) -> bytes:
 
 
 def _start(status: int, content_type: str | None) -> bytes:
-    typed = content_type is not None and status not in _WITHOUT_BODY
+    typed = content_type is not None and status not in _BODILESS
     start = render_head(status, [("Content-Type", content_type or "")] if typed else ())
     if len(_second.starts) >= _MOST:
         _second.starts.clear()
@@ -166,10 +223,15 @@ def _with_headers(status: int, start: bytes, headers: HeaderLines) -> tuple[byte
     """The start and the caller's lines; without our Content-Type if the caller has one."""
     lines = []
     for name, value in headers:
-        lines.append(header_line(name, value))
-        lower = name.lower()
-        if lower in _OURS:
-            raise ValueError(f"header {name} is worked out by render(): leave it out")
-        if lower == "content-type":
+        lines.append(_own_line(name, value))
+        if name.lower() == "content-type":
             start = _second.starts.get((status, None)) or _start(status, None)
     return start, b"".join(lines)
+
+
+def _own_line(name: str, value: str) -> bytes:
+    """A line of the caller's own: none of those that are written here."""
+    line = header_line(name, value)
+    if name.lower() in _OURS:
+        raise ValueError(f"header {name} is worked out by the server: leave it out")
+    return line

@@ -1,5 +1,6 @@
 """HttpServer: exchanges on top of EpollServer."""
 
+import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -14,36 +15,48 @@ from epollserver import (
     Connection,
     EpollServer,
     Reason,
-    SendableFile,
     Timer,
 )
 
-from .exchange import ANSWER, IDLE, LINGER, Exchange
+from .answers import Answers
+from .exchange import Exchange
 from .grammar import Protocol
+from .head import Head
 from .headers import Headers
 from .limits import Limits
 from .memo import Memo
-from .responses import TEXT, HeaderLines, render
+from .phases import IDLE, LINGER
+from .uploads import BodyReceiver
 
 OnMessageComplete = Callable[[bytes, Connection, Protocol, str, str, str, Headers], object]
 """What `HttpServer` calls: body, conn, protocol, method, path, query, headers."""
+
+OnHeadComplete = Callable[[Connection, Head], BodyReceiver | None]
+"""What `HttpServer` asks about a body, when its head is complete: conn, head."""
 
 # recv(2) of 64 KiB costs the same as of 1 KiB; from 256 KiB on the allocation costs more than it.
 _RECEIVE_BYTES = 65536
 
 _SWEEP_SECONDS = 1.0
 
+_log = logging.getLogger("rush_http")
 
-class HttpServer:
+
+class HttpServer(Answers):
     """Calls back with every complete request; is given the answer with `send`.
 
     `sock` is what `EpollServer` takes: ``(host, port)``, a UNIX socket's path, a bound socket.
     ``on_message_complete(body, conn, protocol, method, path, query, headers)`` gets the body
     (`bytes`), the `Connection`, ``(1, 1)`` or ``(1, 0)``, the method, the path (percent-decoded),
-    the query (raw) and the `Headers`.  It answers by `send` (`respond`, `send_file`), exactly once:
-    before it returns, or later; until then the connection's next request waits, while the others
-    go on.  If it raises, the client gets the status of the `HttpError`, or 500 with the
-    traceback in the log (``rush_http``).
+    the query (raw) and the `Headers`.  It answers by `send` (`respond`, `send_file`, `stream` ...),
+    exactly once: before it returns, or later (`defer`); until then the connection's next request
+    waits, while the others go on.  If it raises, the client gets the status of the `HttpError`, or
+    500 with the traceback in the log (``rush_http``).
+
+    ``on_head_complete(conn, head)`` is asked about every request that has a body, before that is
+    read.  It returns a `BodyReceiver`, which gets the body in pieces; or ``None``, and
+    ``on_message_complete`` gets it whole; or it answers at once (also by raising an `HttpError`),
+    and what comes of the body is dropped.
 
     Raises what `EpollServer` does.  A context manager: leaving it stops the server.
     """
@@ -54,18 +67,23 @@ class HttpServer:
         max_conns: int = 10_000,
         on_message_complete: OnMessageComplete | None = None,
         *,
+        on_head_complete: OnHeadComplete | None = None,
         limits: Limits | None = None,
         exclusive: bool = False,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits = limits or Limits()
         self.on_message_complete: OnMessageComplete = on_message_complete or _nobody
-        self.epoll = EpollServer(sock, max_conns, exclusive=exclusive)
+        self.on_head_complete = on_head_complete
+        self.epoll = EpollServer(
+            sock, max_conns, exclusive=exclusive, high_water=limits.write_buffer_bytes
+        )
         """The `EpollServer` below: its address, its loop, more listeners."""
         self._sweeper: Timer | None = None
         # Shared by the exchanges
         self.memo = Memo()
         self.bodies_bytes = 0
         self.draining = False
+        self.idle_seconds = limits.idle_seconds
         # Whether the client's word alone decides if its connection goes on.
         self.client_decides = self.limits.requests is None
         self.epoll.add_handler(self._connected, CONNECT)
@@ -118,75 +136,6 @@ class HttpServer:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    # Answering
-
-    def send(self, conn: Connection, data: bytes) -> None:
-        """Answer with exactly one complete, rendered response; that ends the exchange.
-
-        `data` is never looked into: see `render`.  A client that has gone is not an error.
-        Raises `RuntimeError` if no request of `conn` awaits an answer.
-        """
-        exchange: Exchange = conn.data
-        if exchange.head is None:
-            raise RuntimeError("no request awaits an answer on this connection")
-        exchange.head = None
-        if exchange.together is None:
-            conn.write(data)
-            if exchange.phase is ANSWER:
-                exchange.answered(conn)
-        else:
-            exchange.add(data)
-
-    def send_file(
-        self, conn: Connection, head: bytes, file: SendableFile, offset: int, count: int
-    ) -> None:
-        """Answer with a rendered `head` and `count` bytes of `file` from `offset`, by sendfile(2).
-
-        The connection owns the open `file` from here on, and closes it.
-        Raises `RuntimeError` as `send` does, and `ValueError` if `offset` or `count` is negative;
-        nothing is sent then, and the file is closed.
-        """
-        exchange: Exchange = conn.data
-        if offset < 0 or count < 0:
-            file.close()
-            raise ValueError(f"offset {offset}, count {count}: neither may be negative")
-        if exchange.head is None:
-            file.close()
-            raise RuntimeError("no request awaits an answer on this connection")
-        exchange.head = None
-        if exchange.together is not None:
-            exchange.write_together(conn)
-        conn.write(head)
-        conn.sendfile(file, offset, count)
-        if exchange.phase is ANSWER:
-            exchange.answered(conn)
-
-    def respond(
-        self,
-        conn: Connection,
-        body: bytes,
-        status: int = 200,
-        headers: HeaderLines = (),
-        *,
-        content_type: str | None = TEXT,
-    ) -> None:
-        """Render an answer as the present request needs it (HEAD, ``Connection``), and `send` it.
-
-        Raises `ValueError` for what cannot be sent (see `render`); nothing is sent then.
-        """
-        exchange: Exchange = conn.data
-        if exchange.head is None:
-            raise RuntimeError("no request awaits an answer on this connection")
-        data = render(
-            status,
-            body,
-            headers,
-            content_type=content_type,
-            connection_line=exchange.connection_line,
-            head_only=exchange.head.method == "HEAD",
-        )
-        self.send(conn, data)
-
     # What the connections do
 
     def _connected(self, conn: Connection) -> None:
@@ -210,7 +159,10 @@ class HttpServer:
         conn.data.drained(conn)
 
     def _disconnected(self, conn: Connection, reason: Reason) -> None:
-        conn.data.release()
+        try:
+            conn.data.gone(reason)
+        except Exception:
+            _log.exception("a callback for a connection that has gone failed")
         if self.draining and not self.epoll.connections:
             self.epoll.stop()
 
@@ -230,11 +182,13 @@ class HttpServer:
             return
         self.draining = True
         self.client_decides = False
+        # For those whose answers end later than that: the sweep closes them.
+        self.idle_seconds = min(self.idle_seconds, idle_grace)
         self.epoll.unlisten(accept_waiting=True)
         if not self.epoll.connections:
             self.epoll.stop()
             return
-        for conn in self.epoll.connections:
+        for conn in list(self.epoll.connections):
             conn.data.drain()
         self.epoll.loop.call_later(min(idle_grace, grace), self._close_idle)
         self.epoll.loop.call_later(grace, self.epoll.stop)
@@ -242,7 +196,10 @@ class HttpServer:
     def _close_idle(self) -> None:
         """Close what asks for nothing."""
         for conn in list(self.epoll.connections):
-            if conn.data.phase in (IDLE, LINGER):
+            exchange: Exchange = conn.data
+            if exchange.phase in (IDLE, LINGER):
+                exchange.finish_idle(conn)
+            elif exchange.upgraded is not None and exchange.upgraded.on_stop is None:
                 conn.finish()
 
 

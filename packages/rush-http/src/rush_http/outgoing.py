@@ -1,0 +1,225 @@
+"""Outgoing: the answers of one connection, in order, and its end.
+
+Answers that are given within one call of `Exchange.feed` are written together at its end.  One that
+comes later, or in pieces, keeps the connection's next requests waiting; then it goes on.
+"""
+
+import contextlib
+import fcntl
+import socket
+import termios
+from typing import TYPE_CHECKING
+
+from epollserver import Connection
+
+from .deferred import Deferred
+from .head import Head
+from .parser import RequestParser
+from .phases import BEHIND, BODY, IDLE, LAST, LINGER, STREAM, TOGETHER_BYTES
+from .responses import CLOSE
+from .streams import ResponseStream
+from .upgrades import Upgraded
+
+if TYPE_CHECKING:
+    from .server import HttpServer
+
+
+class Outgoing:
+    """What `Exchange` inherits: who answers its present request, and how that goes out."""
+
+    __slots__ = (
+        "_dropped",
+        "_together_bytes",
+        "connection_line",
+        "deferred",
+        "head",
+        "parser",
+        "phase",
+        "sent_mark",
+        "server",
+        "since",
+        "stream",
+        "together",
+        "unannounced",
+        "upgraded",
+    )
+
+    def __init__(self, server: "HttpServer") -> None:
+        self.head: Head | None = None
+        """The request that awaits its answer; ``None`` when there is none."""
+        self.connection_line = b""
+        """The ``Connection`` line that the answer must carry."""
+        self.parser = RequestParser(server.limits, memo=server.memo)
+        self.server = server
+        self.phase: str = IDLE
+        self.since = server.epoll.loop.now  # the clock when the phase began, or its last byte came
+        self.sent_mark = 0  # see timeliness.py
+        self.together: list[bytes] | None = None  # answers that are written together, in `feed`
+        self._together_bytes = 0
+        self.deferred: Deferred | None = None  # who holds the present request
+        self.stream: ResponseStream | None = None  # its answer, until that is complete
+        self.upgraded: Upgraded | None = None
+        self.unannounced = False  # the connection ends by our word, which the client has not read
+        self._dropped = 0
+
+    def feed(self, conn: Connection, data: bytes) -> None:
+        """Go on with the requests: see `Exchange.feed`."""
+        raise NotImplementedError
+
+    def defer(self, conn: Connection) -> Deferred:
+        """Return who holds the present request."""
+        if self.deferred is None or self.deferred.head is not self.head:
+            assert self.head is not None
+            # A head may be shared by many requests: a copy of its own tells this one from others.
+            self.head = copy_of(self.head)
+            self.deferred = Deferred(conn, self.head)
+        return self.deferred
+
+    def add(self, data: bytes) -> None:
+        """Keep an answer until all of this turn's are written."""
+        assert self.together is not None
+        self.together.append(data)
+        self._together_bytes += len(data)
+
+    def write(self, conn: Connection, data: bytes) -> None:
+        """Write `data` in its place: after the answers of this turn, if there are some."""
+        if self.together is None:
+            conn.write(data)
+            return
+        self.add(data)
+        if self._together_bytes > TOGETHER_BYTES:
+            self.write_together(conn)
+
+    def stream_began(self, stream: ResponseStream) -> None:
+        """The answer to the present request comes in pieces."""
+        self.head = None
+        self.stream = stream
+        if self.phase is not BODY:
+            self.phase = STREAM
+
+    def turn_over(self, conn: Connection) -> None:
+        """A stream goes on in the next turns: the next requests wait, and the end is noticed."""
+        if self.phase is STREAM:
+            conn.pause(self.peer_left)
+
+    def stream_ended(self, conn: Connection) -> None:
+        """The answer is complete."""
+        self.stream = None
+        if self.phase is not STREAM:
+            return
+        if self.together is None:
+            self.answered(conn)
+        else:
+            self.phase = IDLE  # its callback has not returned
+
+    def answered(self, conn: Connection) -> None:
+        """Go on with the connection after an answer that was given later."""
+        self.deferred = None
+        if self.connection_line is CLOSE:
+            self.phase = LAST
+            self.end(conn)
+            return
+        self.since = self.server.epoll.loop.now
+        if not self.parser.buffered:
+            self.phase = IDLE
+            for _ in self.parser.feed(b""):  # it ended at its END: let it come to rest
+                pass
+            conn.resume()
+            return
+        self.phase = BEHIND
+        if conn.queued <= self.server.limits.write_buffer_bytes:
+            # Not now: each answer could make the next one, one call inside the other.
+            self.server.epoll.loop.call_soon(lambda: self.drained(conn))
+
+    def drained(self, conn: Connection) -> None:
+        """Go on: what was written is out, or a late answer was given."""
+        phase = self.phase
+        if phase is LINGER:
+            self.since = self.server.epoll.loop.now
+            self._shut(conn)
+        elif phase is LAST:
+            self.end(conn)
+        elif phase is BEHIND and conn.fileno() >= 0:
+            self.phase = IDLE
+            conn.resume()
+            self.feed(conn, b"")
+        elif phase is IDLE:
+            self.since = self.server.epoll.loop.now
+        elif self.stream is not None:
+            self.stream.drained()
+        elif self.upgraded is not None and self.upgraded.on_drain is not None:
+            self.upgraded.on_drain()
+
+    def client_is_behind(self, conn: Connection) -> bool:
+        """Whether the client has to read before more of its requests are answered."""
+        if self._together_bytes > TOGETHER_BYTES:
+            self.write_together(conn)
+        queued = conn.queued
+        if (
+            not queued
+            or queued <= self.server.limits.write_buffer_bytes
+            or not self.parser.buffered
+        ):
+            return False
+        self.phase = BEHIND
+        conn.pause()
+        return True
+
+    def write_together(self, conn: Connection) -> None:
+        """Write the answers of this turn so far."""
+        if self.together:
+            conn.write(self.together[0] if len(self.together) == 1 else b"".join(self.together))
+            self.together.clear()
+            self._together_bytes = 0
+
+    # Ends
+
+    def end(self, conn: Connection) -> None:
+        """Close after the last answer; wait for the client if it may still be sending."""
+        if self.parser.clean and not self.unannounced:
+            if conn.queued:
+                conn.pause()  # until `drained`
+                return
+            if not unread(conn):
+                conn.finish()
+                return
+        self.phase = LINGER
+        self.since = self.server.epoll.loop.now
+        conn.resume()
+        if not conn.queued:
+            self._shut(conn)
+
+    def finish_idle(self, conn: Connection) -> None:
+        """Close a connection that asks for nothing, unless a request is just coming."""
+        if not unread(conn):
+            conn.finish()
+
+    def peer_left(self, conn: Connection) -> None:
+        """The client sends no more: it has gone, or has only shut down its side."""
+        if self.stream is not None:
+            self.stream.peer_left()
+        elif self.deferred is not None and self.deferred.head is self.head:
+            self.deferred.peer_left()
+
+    def _shut(self, conn: Connection) -> None:
+        with contextlib.suppress(OSError):  # it has gone already
+            conn.shutdown(socket.SHUT_WR)
+
+    def drop(self, conn: Connection, data: bytes) -> None:
+        """Take what a refused client still sends, within bounds."""
+        self._dropped += len(data)
+        if self._dropped > self.server.limits.linger_bytes:
+            conn.pause()  # it has until the end of Limits.linger_seconds to read the answer
+
+
+def unread(conn: Connection) -> bool:
+    """Whether bytes have arrived that nobody has read: closing would reset the connection."""
+    try:
+        return fcntl.ioctl(conn.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
+    except (OSError, ValueError):  # closed already
+        return False
+
+
+def copy_of(head: Head) -> Head:
+    """Return an equal head that no other request shares."""
+    return tuple.__new__(Head, head)
