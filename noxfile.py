@@ -3,6 +3,7 @@
 nox                          every check, on every Python that is here
 nox -s tests-3.12            the four packages on one Python
 nox -s tests -- rush-http    one package, on every Python
+nox -s fuzz -- 60            look for bytes that break the parser, for so many seconds
 nox -s serve -- --port 8000  the example site, with options of `rush run`
 """
 
@@ -18,7 +19,7 @@ PACKAGES = ["epollserver", "rush-http", "rush-loader", "rush-web"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 
 nox.needs_version = ">=2024.4.15"
-nox.options.sessions = ["lint", "types", "build", "tests", "system"]
+nox.options.sessions = ["lint", "types", "build", "tests", "system", "fuzz_briefly"]
 # A Python that is not on this machine is skipped with a line that says so, also under CI=true.
 nox.options.error_on_missing_interpreters = False
 
@@ -41,6 +42,11 @@ def find_pyenv_pythons() -> None:
 
 find_pyenv_pythons()
 
+# Other parsers and clients, which tests compare with and meet; and the tool that varies bytes.
+PARSERS = ["hypothesis", "h11", "httptools"]
+CLIENTS = ["requests", "httpx", "aiohttp"]
+# The newest one that is here and that atheris is built for
+FUZZING_PYTHON = next((name for name in PYTHONS[3::-1] if shutil.which(f"python{name}")), None)
 
 BUILT: dict[str, str] = {}
 
@@ -66,6 +72,14 @@ def install(session: nox.Session, *packages: str) -> None:
     session.install(*(built[name] for name in packages))
 
 
+def install_what_there_is(session: nox.Session, *packages: str) -> None:
+    """Install packages that some tests use; those are skipped where one is not to be had."""
+    for package in packages:
+        session.install("--only-binary=:all:", package, success_codes=[0, 1])
+    # Otherwise a folder of its own in this one, which pytest stumbles over.
+    session.env["HYPOTHESIS_STORAGE_DIRECTORY"] = str(pathlib.Path(session.cache_dir, "hypothesis"))
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test each package with nothing above it installed, so that a wrong import fails.
@@ -77,6 +91,8 @@ def tests(session: nox.Session) -> None:
     session.install("pytest", "pytest-xdist")
     for name in PACKAGES[: PACKAGES.index(chosen[-1]) + 1]:
         install(session, name)
+        if name == "rush-http":
+            install_what_there_is(session, *PARSERS)
         if name in chosen:
             workers = "2" if name == "rush-http" else "6"  # its tests compute, the others wait
             parallel = ["-n", workers, "--dist", "worksteal"]
@@ -86,9 +102,40 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def system(session: nox.Session) -> None:
     """Test whole servers as real processes, and every program of the README."""
-    session.install("pytest")
+    session.install("pytest", "pytest-xdist")
     install(session, *PACKAGES)
-    session.run("pytest", "-q", "tests/system", *session.posargs)
+    install_what_there_is(session, *CLIENTS)
+    # What is not below http counts what a killed worker costs: it has the machine for itself.
+    parallel = ["-n", "3", "--dist", "worksteal"]
+    no_test = {"success_codes": [0, 5]}  # the arguments may choose among them
+    session.run("pytest", "-q", *parallel, "tests/system/http", *session.posargs, **no_test)
+    others = ["tests/system", "--ignore=tests/system/http"]
+    session.run("pytest", "-q", *others, *session.posargs, **no_test)
+
+
+def find_bytes_that_break_it(session: nox.Session, seconds: int, *options: str) -> None:
+    """Fuzz the parser: half of the time by coverage where that can be had, half by chance."""
+    install(session, *PACKAGES[:2])
+    install_what_there_is(session, "atheris", *PARSERS)
+    program = ["python", "tests/fuzz/fuzz.py", str(max(1, seconds // 2))]
+    session.run(*program, *options)
+    session.run(*program, "--chance", *options)
+
+
+@nox.session(python=FUZZING_PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """Look for bytes that break the parser, or that it reads as no other does: ten minutes.
+
+    The argument is another time, in seconds.
+    """
+    (seconds,) = session.posargs or ["600"]
+    find_bytes_that_break_it(session, int(seconds), "--differential")
+
+
+@nox.session(python=FUZZING_PYTHON)
+def fuzz_briefly(session: nox.Session) -> None:
+    """Look for bytes that break the parser for half a minute."""
+    find_bytes_that_break_it(session, 30)
 
 
 @nox.session
