@@ -53,11 +53,11 @@ def test_what_is_not_a_file_is_not_found(cache, tmp_path):
 
 def test_what_was_not_found_leaves_no_watch(cache, write):
     cache.add(write("page.html"))
-    before = len(cache._epochs.watches)
+    before = len(cache._upkeep._epochs.watches)
     for name in ("missing", "missing/below"):
         with pytest.raises(FileNotFound):
             cache.add(write("deep/er/file") + name)
-    assert len(cache._epochs.watches) == before
+    assert len(cache._upkeep._epochs.watches) == before
 
 
 def test_watches_go_with_the_last_entry_that_needs_them(cache, write):
@@ -66,10 +66,10 @@ def test_watches_go_with_the_last_entry_that_needs_them(cache, write):
         cache.add(path)
     counts = []
     for path in paths:
-        counts.append(len(cache._epochs.watches))
+        counts.append(len(cache._upkeep._epochs.watches))
         cache.discard(path)
     assert counts[0] == counts[1] > counts[2] > 0
-    assert len(cache._epochs.watches) == 0
+    assert len(cache._upkeep._epochs.watches) == 0
 
 
 @pytest.mark.parametrize("path", ["page.html", "", "./page.html"])

@@ -1,6 +1,8 @@
 """Every program in the manuals runs and prints what they say."""
 
+import contextlib
 import doctest
+import http.client
 import os
 import re
 import runpy
@@ -61,3 +63,35 @@ def test_watch_config(tmp_path):
 
 def test_the_examples_can_be_imported():
     assert callable(runpy.run_path(str(PACKAGE / "examples" / "watch_config.py"))["main"])
+
+
+def test_serve_files(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "page.html").write_text("<h1>Hello</h1>")
+    (tmp_path / "large.bin").write_bytes(b"x" * (2 << 20))
+    with subprocess.Popen(
+        [sys.executable, "-u", PACKAGE / "examples" / "serve_files.py", tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as example:
+        try:
+            url = example.stdout.readline().strip()
+            for path, status, headers in [
+                ("folder/page.html", 200, {}),
+                ("folder", 301, {}),
+                ("folder/", 200, {}),
+                ("missing", 404, {}),
+                ("missing/", 404, {}),
+                ("large.bin", 206, {"Range": "bytes=0-99"}),
+            ]:
+                connection = http.client.HTTPConnection(url.split("/")[2], timeout=20)
+                with contextlib.closing(connection):
+                    connection.request("GET", f"/{path}", headers=headers)
+                    response = connection.getresponse()
+                    body = response.read()
+                    assert response.status == status, path
+                    if path == "folder/":
+                        assert b'<a href="./page.html">page.html</a> 14' in body
+        finally:
+            example.kill()

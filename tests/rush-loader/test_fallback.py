@@ -3,6 +3,8 @@
 import errno
 import logging
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -86,7 +88,7 @@ def test_a_silent_file_system(make_cache, write, save, caplog, monkeypatch):
     save(path, "two")
     assert cache[path].content == b"two"
     assert "file system (nfs)" in caplog.text
-    assert len(cache._epochs.watches) == 0
+    assert len(cache._upkeep._epochs.watches) == 0
 
 
 def test_real_file_systems_are_told_apart(tmp_path):
@@ -96,15 +98,66 @@ def test_real_file_systems_are_told_apart(tmp_path):
         filesystems.silent(f"{tmp_path}/missing")
 
 
+LINES = [
+    ("upperdir=/up,lowerdir=/a:/b,workdir=/w", ["/up", "/a", "/b"]),
+    ("lowerdir+=/a,lowerdir+=/b,datadir+=/c", ["/a", "/b"]),
+    ("lowerdir=/a::/data", ["/a", "/data"]),
+    (r"lowerdir=/lo\040wer:/lo\134:2,userxattr", ["/lo wer", "/lo:2"]),
+    ("size=1024k", []),
+]
+
+
+@pytest.mark.parametrize(("options", "found"), LINES)
+def test_layers_of_an_overlay(options, found):
+    line = f"67 63 0:40 / /merged rw,relatime - overlay overlay rw,{options}\n"
+    assert filesystems.layers(line) == found
+
+
+# In a mount namespace of its own; what it prints is compared.
+OVERLAY = """
+import os, subprocess, sys
+from rush_loader import AutoUpdatingCache
+top = sys.argv[1]
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", top], check=True)
+os.chdir(top)
+for name in ("lower", "upper", "work", "merged"):
+    os.mkdir(name)
+open("lower/page.html", "w").write("one")
+options = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
+subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, "merged"], check=True)
+print("mounted")
+with AutoUpdatingCache() as cache:
+    path = f"{top}/merged/page.html"
+    print(cache.add(path).content.decode())
+    for place in ("lower", "merged", "upper"):
+        open(f"{place}/page.html", "w").write(place)
+        print(cache[path].content.decode())
+"""
+
+
+def test_what_is_written_to_the_layers_of_an_overlay_is_seen(tmp_path):
+    done = subprocess.run(
+        ["unshare", "-rm", sys.executable, "-c", OVERLAY, tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if "mounted" not in done.stdout:
+        pytest.skip(f"no overlay can be mounted here: {done.stderr[-200:]}")
+    assert done.stdout.split() == ["mounted", "one", "lower", "merged", "upper"], done.stderr
+    assert "overlay" in done.stderr  # the warning
+
+
 def test_watching_is_tried_again(make_cache, write, save, monkeypatch, eventually):
     monkeypatch.setattr(NoMoreWatches, "left", 0)
     cache = make_cache(inotify=NoMoreWatches)
     path = write("page.html", "one")
     cache.add(path)
     NoMoreWatches.left = 1000
-    cache._store.get(path).polled_until = 0.0
+    cache._upkeep.store.get(path).polled_until = 0.0
     assert cache[path].content == b"one"
-    assert path in cache._hot
+    assert path in cache._upkeep.store.hot
     save(path, "two")
     eventually(lambda: cache[path].content == b"two")
 
@@ -113,7 +166,7 @@ def test_half_way_refused_leaves_no_watch(make_cache, write, monkeypatch):
     monkeypatch.setattr(NoMoreWatches, "left", 2)
     cache = make_cache(inotify=NoMoreWatches)
     cache.add(write("a/b/c/page.html"))
-    assert len(cache._epochs.watches) == 0
+    assert len(cache._upkeep._epochs.watches) == 0
 
 
 class Deaf(INotify):
@@ -198,9 +251,9 @@ def test_a_thread_that_fails_is_replaced_by_checks(
         assert cache[path].content == version.encode()
     broken.clear()
     monkeypatch.setattr(epochs, "monotonic", lambda: 1e12)
-    cache._store.get(path).polled_until = 0.0
+    cache._upkeep.store.get(path).polled_until = 0.0
     assert cache[path].content == b"5"
-    assert path in cache._hot
+    assert path in cache._upkeep.store.hot
 
 
 def test_a_disk_that_fails_is_not_a_missing_file(cache, write, save, monkeypatch, eventually):

@@ -235,10 +235,10 @@ def test_writing_elsewhere_in_an_ancestor_wakes_nobody(cache, write, tmp_path):
     path = write("sub/page.html")
     cache.add(path)
     (tmp_path / "busy.log").write_text("created before")
-    watches = cache._epochs.watches
+    watches = cache._upkeep._epochs.watches
     watches.read()  # nothing of it is awaited: the directory holds no cached file
     reported = []
-    with cache._lock, open(tmp_path / "busy.log", "w") as log:
+    with cache._upkeep.lock, open(tmp_path / "busy.log", "w") as log:
         log.write("x")
         log.flush()
         reported += watches.read()

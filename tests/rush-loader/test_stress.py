@@ -1,73 +1,58 @@
-"""Processes that write as fast as they can, and readers that never see what was not written."""
+"""Processes that write as fast as they can, and readers that never see what was not written.
 
-import hashlib
+    STRESS_SECONDS=20 pytest -s tests/rush-loader/test_stress.py
+
+prints what each reader saw, and how soon after the end it had everything that is on disk.
+"""
+
+import json
 import os
 import random
 import subprocess
 import sys
-import time
+from pathlib import Path
 
-FILES = 40
-SECONDS = 2.5
+from stress_writer import new_content, paths
 
-# Content that checks itself: a hash, then what it is of.
-WRITER = """
-import hashlib, os, random, sys, time
-top, kind, seed, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-chance = random.Random(seed)
-end = time.monotonic() + seconds
-while time.monotonic() < end:
-    body = chance.randbytes(chance.randrange(20_000))
-    content = hashlib.sha256(body).digest() + body
-    path = f"{top}/{kind}-{chance.randrange(int(sys.argv[5]))}"
-    if kind == "renamed":
-        draft = f"{top}/draft-{seed}"
-        with open(draft, "wb") as file:
-            file.write(content)
-        os.replace(draft, path)
-    else:
-        with open(path, "wb", buffering=0) as file:  # in place, in pieces
-            for start in range(0, len(content), 5000):
-                file.write(content[start : start + 5000])
-"""
+SECONDS = float(os.environ.get("STRESS_SECONDS", "2.5"))
+FILES = 100  # of each kind
+WRITERS, READERS = 4, 3
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
-def whole(content):
-    return hashlib.sha256(content[32:]).digest() == content[:32]
+def start(name, *arguments):
+    return subprocess.Popen(
+        [sys.executable, SUPPORT / name, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
-def test_readers_never_see_a_torn_version(make_cache, tmp_path, eventually):
-    cache = make_cache()
-    paths = [f"{tmp_path}/{kind}-{n}" for kind in ("renamed", "placed") for n in range(FILES)]
-    for path in paths:
+def test_readers_never_see_a_torn_version(tmp_path):
+    chance = random.Random(0)
+    for path in paths(tmp_path, FILES):
         with open(path, "wb") as file:
-            file.write(hashlib.sha256(b"").digest())
-        cache.add(path)
-    # Two writers rename over each other; in place, one may not write into the other's work.
-    writers = [("renamed", 1), ("renamed", 2), ("placed", 3)]
-    limits = [str(SECONDS), str(FILES)]
-    processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, kind, str(seed), *limits])
-        for kind, seed in writers
-    ]
-    chance = random.Random(4)
-    reads, versions, torn = 0, set(), []
-    deadline = time.monotonic() + 60
-    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-        path = chance.choice(paths)
-        file = cache.get(path)
-        assert file is not None, f"{path} was never deleted"
-        reads += 1
-        if file.etag not in versions:
-            versions.add(file.etag)
-            if not whole(file.content):
-                torn.append((path, len(file.content), file.size))
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert not torn
-    assert len(versions) > 100
-    for path in paths:
-        with open(path, "rb") as file:
-            final = file.read()
-        eventually(lambda: cache[path].content == final)  # noqa: B023
-    assert os.path.basename(next(iter(cache))).startswith(("renamed", "placed"))
-    assert reads > 1000
+            file.write(new_content(chance))
+    processes = []
+    try:
+        readers = [start("stress_reader.py", tmp_path, n, FILES) for n in range(READERS)]
+        processes += readers
+        for reader in readers:
+            assert reader.stdout.readline() == "ready\n"
+        writers = [start("stress_writer.py", tmp_path, n, FILES, SECONDS) for n in range(WRITERS)]
+        processes += writers
+        writes = sum(int(writer.communicate(timeout=SECONDS + 60)[0]) for writer in writers)
+        for reader in readers:
+            reader.stdin.close()
+        seen = [json.loads(reader.stdout.read()) for reader in readers]
+    finally:
+        for process in processes:
+            with process:
+                process.kill()
+    print(f"\n{writes} writes", *seen, sep="\n")
+    for one in seen:
+        assert not one["torn"], one
+        assert one["versions"] > 100, one
+        assert one["seconds_to_current"] < 20, one  # one second, on a machine of its own

@@ -43,15 +43,24 @@ outside of it, whatever names and symbolic links say.
 >>> from rush_loader import Loader
 >>> with open(os.path.join(folder.name, "index.html"), "w") as page:
 ...     _ = page.write("<h1>Hello</h1>")
->>> with Loader(folder.name) as loader:
-...     page = loader.load("/")
-...     print(page.head.decode().splitlines()[1])
-...     try:
-...         loader.load("/../etc/passwd")
-...     except FileNotFound as error:
-...         print(error.status)
-Content-Type: text/html; charset=utf-8
+>>> loader = Loader(folder.name)
+>>> page = loader.load("/")
+>>> page.content_type
+'text/html; charset=utf-8'
+>>> try:
+...     loader.load("/../etc/passwd")
+... except FileNotFound as error:
+...     print(error.status)
 404
+
+What a server sends of it, `answer` says: conditions, ranges, content codings and HEAD are seen to,
+and the head is ready.  Nothing is sent; that is for who has the connection.
+
+>>> from rush_http import Headers
+>>> reply = loader.answer("/", "GET", Headers((("if-none-match", page.etag),)))
+>>> reply.status, reply.body
+(304, b'')
+>>> loader.close()
 >>> folder.cleanup()
 
 What is seen when: a save by rename, a deletion, a move and a swapped symbolic link at once; a file
@@ -64,10 +73,28 @@ Threads and forks: a cache may be used by several threads.  No thread of it is a
 `os.fork`; parent and child each start their own when they use it again.
 """
 
+from .answers import Reply, answer
 from .cache import AutoUpdatingCache
-from .errors import FileNotFound
+from .codings import TWINS, compressed
+from .errors import FileNotFound, SlashMissing
 from .file import File
+from .listing import Item, Listing
 from .loader import Cache, Loader
+from .mounts import Mounts
 
-__all__ = ["AutoUpdatingCache", "Cache", "File", "FileNotFound", "Loader"]
+__all__ = [
+    "TWINS",
+    "AutoUpdatingCache",
+    "Cache",
+    "File",
+    "FileNotFound",
+    "Item",
+    "Listing",
+    "Loader",
+    "Mounts",
+    "Reply",
+    "SlashMissing",
+    "answer",
+    "compressed",
+]
 __version__ = "0.1.0"

@@ -1,41 +1,24 @@
 """A mapping from path to file that is kept fresh by a thread which reads inotify.
 
-An entry is in one of these states, and each use begins by asking which::
-
-    hot       watched, nothing reported: used as it is, by a look-up without lock or system call
-    pressing  watched, something reported: read again by whoever comes first, the thread or a user
-    cold      watched by nobody yet, as after a fork: watched and checked at its next use
-    polled    cannot be watched: checked against the disk with every use
-
-`_hot` is the whole fast path: what must not be used unseen is taken out of it.  Everything else
-is guarded by `_lock`; only the reading for a polled entry is not, as it may be on a slow network.
-
-Whoever holds the lock may read the events of inotify.  A version is read again in this order:
-follow the path (which sets its watches), read the file, read the events.  If they say that it was
-written to meanwhile, what was read may be torn, so it is thrown away, and the next try is due when
-the writer has closed it.
-
-The descriptor, its watches and its thread live and die together: an *epoch*.  A fork, a failure
-and `close` end it; the next use begins another, in which every entry is cold.
+What happens behind it is in `upkeep.py`.
 """
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from time import monotonic
 from types import TracebackType
 
-from .changes import Changes
-from .epochs import RETRY_SECONDS, Epochs
-from .errors import FileNotFound
+from .epochs import Driver
+from .errands import OnChange
 from .file import File, open_descriptor
 from .forks import tell_of_forks
-from .inotify import INotify, flags
-from .reader import MAX_FILE_BYTES, FileBusy, checked_path, read_file
-from .store import Entry, Store
-from .watches import Unwatchable
+from .inotify import INotify
+from .options import Options
+from .reader import MAX_FILE_BYTES, checked_path
+from .readiness import Attended, Readiness
+from .store import Stats
+from .upkeep import Upkeep
 
 logger = logging.getLogger("rush_loader")
 
@@ -45,13 +28,22 @@ class AutoUpdatingCache:
 
     ``add`` reads a file and keeps it; ``get`` and ``cache[path]`` give what is kept.  What changes
     on disk is read again in the background; what is deleted goes.  A thread is started on first
-    use, and again in a child after `os.fork`; no thread is alive during a fork.
+    use, and again in a child after `os.fork`; no thread is alive during a fork.  With
+    ``threaded=False`` there is none: see `fileno`.
 
-    `max_bytes` bounds the contents and `ENTRY_BYTES` for each entry: the least recently used go
-    first.  Of a file larger than `max_file_bytes` the content is not kept (see `File.open`).
+    `max_bytes` bounds the contents and `ENTRY_BYTES` for each file: the least recently used go
+    first.  Of a file larger than `max_file_bytes` the content is not kept, but the open file, for
+    as many as `max_open_files` (see `File.open`).
     `revalidate` is a number of seconds: a file that was not checked for so long is compared with
     the disk when it is used, for changes that inotify does not report.  Without it, a watched file
-    costs no system call.  `inotify` opens inotify descriptors.
+    costs no system call.
+
+    `companions` are suffixes such as ``.gz``: the files whose paths have one more are read with a
+    file, and what becomes of them makes another version of it (see `File.companions`).
+    ``prepare(file)`` returns a `File` for the place of the new version `file`, such as one with
+    `File.encodings`.  It is called once for each version, in a thread of the cache of its own;
+    until it returns, and if it raises (which is logged), the version is given as it is.
+    `inotify` opens inotify descriptors.
 
     Where nothing can be watched, a file is compared with the disk each time it is used; the logger
     ``rush_loader`` says so once.  Close it when you are done, or use it in a ``with`` statement.
@@ -62,24 +54,28 @@ class AutoUpdatingCache:
         *,
         max_bytes: int = 256 << 20,
         max_file_bytes: int = MAX_FILE_BYTES,
+        max_open_files: int = 256,
         revalidate: float | None = None,
+        companions: tuple[str, ...] = (),
+        prepare: Callable[[File], File] | None = None,
+        threaded: bool = True,
         inotify: Callable[[], INotify] = INotify,
     ) -> None:
-        if max_bytes < 0 or max_file_bytes < 0:
-            given = f"max_bytes={max_bytes!r} and max_file_bytes={max_file_bytes!r}"
-            raise ValueError(f"{given} are numbers of bytes: 0 or more")
-        if revalidate is not None and not revalidate >= 0:
-            raise ValueError(f"revalidate={revalidate!r} is a number of seconds: 0 or more")
-        self._max_file_bytes = max_file_bytes
-        self._revalidate = revalidate
-        self._store = Store(max_bytes)
-        self._touch = self._store.touch
-        self._hot: dict[str, File] = {}
-        self._lock = threading.RLock()  # add() looks again while it holds it
-        self._changes = Changes()
-        self._epochs = Epochs(inotify, self._step, self._failed)
-        self._closed = False
-        self._warned: set[str] = set()
+        options = Options(
+            max_bytes=max_bytes,
+            max_file_bytes=max_file_bytes,
+            max_open_files=max_open_files,
+            revalidate=revalidate,
+            companions=tuple(companions) if not isinstance(companions, str) else companions,
+            prepare=prepare,
+        )
+        self._readiness: Readiness | None = None
+        self._threaded = threaded
+        drivers = () if threaded else (self._attend, self._ring)
+        self._upkeep = Upkeep(options, inotify, *drivers)
+        self._hot = self._upkeep.store.hot
+        self._used = self._upkeep.store.used
+        self._ticks = self._upkeep.store.ticks
         tell_of_forks(self)
 
     # A mapping
@@ -94,11 +90,8 @@ class AutoUpdatingCache:
         # os.getpid() here, in place of the hooks in forks.py, would add 0.18 us.
         file = self._hot.get(path)
         if file is None:
-            return self._look(path)
-        try:  # noqa: SIM105 (suppress() would take longer than all the rest)
-            self._touch(path)
-        except KeyError:
-            pass  # the thread let go of it this very moment
+            return self._upkeep.look(path)
+        self._used[path] = next(self._ticks)
         return file
 
     def __getitem__(self, path: str) -> File:
@@ -117,39 +110,115 @@ class AutoUpdatingCache:
         if file is not None:
             return file
         checked_path(path)
-        with self._lock:
-            self._check_open()
-            if path in self._store:  # another thread was faster
-                file = self._look(path)
-                if file is not None:
-                    return file
-            return self._add(path)
+        self._upkeep.count_miss()
+        # Before it is watched: to see that there is no file costs a tenth of it.
+        os.close(open_descriptor(path))
+        while True:
+            file = self._upkeep.add(path) or self.get(path)
+            if file is not None:
+                return file
 
     def discard(self, path: str) -> None:
         """Let go of `path`, if it is cached; it is no longer watched."""
-        with self._lock:
-            self._drop(path)
+        self._upkeep.discard(path)
 
     def __contains__(self, path: object) -> bool:
-        return path in self._store
+        return path in self._upkeep.store
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self._upkeep.store)
 
     def __iter__(self) -> Iterator[str]:
         """The cached paths at this moment, the least recently used first."""
-        return iter(self._store.paths())
+        return iter(self._upkeep.store.paths())
+
+    def stats(self) -> Stats:
+        """What it did until now, and what it holds."""
+        return self._upkeep.stats()
+
+    # Being told
+
+    def on_change(self, callback: OnChange) -> OnChange:
+        """Have ``callback(paths, kind)`` called whenever what is cached has changed on disk.
+
+        `paths` is a list of str.  `kind` is ``changed``: there is another version, which `get`
+        gives now; or ``gone``: deleted, moved away or no longer readable, and not cached any more.
+        Only what is cached is watched: not what was discarded, or had to go for others, or is gone
+        until it is added again.
+
+        It is called in a thread of the cache, one call at a time, without any lock: it may use the
+        cache and take its time; that delays other callbacks and a fork, nothing else.  Without
+        threads, it is called by `process_events`.  An exception is logged, and changes nothing.
+        Returns `callback`, so that it can be a decorator; `off_change` ends it.  In a forked child,
+        the calls begin when the cache is used.
+        """
+        with self._upkeep.lock:
+            self._upkeep.errands.callbacks.append(callback)
+        self._upkeep.resume()
+        return callback
+
+    def off_change(self, callback: OnChange) -> None:
+        """Do not call `callback` any more; a call that has begun goes on.
+
+        Raises `ValueError` if it was not given to `on_change`.
+        """
+        with self._upkeep.lock:
+            self._upkeep.errands.callbacks.remove(callback)
+
+    # A loop of your own
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `process_events` should be called.
+
+        It stays the same until the cache is closed, and belongs to it: wait for it with select,
+        poll or epoll, and do not read it.  A forked child asks for its own.
+        Raises `ValueError` if the cache has a thread for this, or is closed.
+        """
+        return self._own_readiness().fileno()
+
+    def process_events(self) -> None:
+        """Take in what has changed, read that again, and call those who want to know; never waits.
+
+        What is cached is as fresh as the last call.  For one thread at a time.
+        Raises `ValueError` as `fileno` does.
+        """
+        readiness = self._own_readiness()
+        try:
+            seconds = self._upkeep.step()
+        except Exception:
+            logger.exception("Keeping cached files fresh failed")
+            self._upkeep.failed()
+            seconds = None
+        self._upkeep.errands.run()
+        if not self._upkeep.closed:  # by a callback
+            readiness.ring_in(0.0 if self._upkeep.errands.waiting else seconds)
+
+    def _own_readiness(self) -> Readiness:
+        if self._threaded:
+            raise ValueError("a thread processes the events of this cache; see threaded=False")
+        with self._upkeep.lock:
+            if self._upkeep.closed:
+                raise ValueError("the cache is closed")
+            if self._readiness is None:
+                self._readiness = Readiness()
+            return self._readiness
+
+    def _attend(self, descriptor: int) -> Driver:
+        return Attended(self._own_readiness(), descriptor)
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # no descriptors left: done with the next call
+            self._own_readiness().ring_in(0.0)
+
+    # Its end
 
     def close(self) -> None:
-        """End the thread, give back every descriptor and all memory; again does nothing."""
-        with self._lock:
-            self._closed = self._epochs.barred = True
-            updater = self._epochs.stop()
-        if updater is not None:
-            updater.join()
-        with self._lock:
-            self._end_epoch()
-            self._store.clear()
+        """End its threads, give back every descriptor and all memory; again does nothing.
+
+        A file that somebody still sends from is closed when that is over.
+        """
+        self._upkeep.close()
+        self._close_readiness()
 
     def __enter__(self) -> "AutoUpdatingCache":
         return self
@@ -162,241 +231,24 @@ class AutoUpdatingCache:
     ) -> None:
         self.close()
 
-    # One use of what is not hot
-
-    def _look(self, path: str) -> File | None:
-        """What `get` gives for a path that is not hot."""
-        self._check_open()
-        entry = self._store.get(path)
-        if entry is None:
-            return None
-        if entry.polled_until > monotonic():
-            return self._poll(path, entry)
-        with self._lock:
-            entry = self._store.get(path)
-            if entry is None:
-                return None
-            if self._must_check(path, entry):
-                self._reload(path, entry)
-                if self._changes:
-                    self._epochs.wake()  # it may have less time to wait now
-            else:
-                self._heat(path, entry)
-            if self._store.get(path) is not entry:
-                return None
-            self._touch(path)
-            return entry.file
-
-    def _must_check(self, path: str, entry: Entry) -> bool:
-        if not self._is_watched(entry) or self._changes.pressing(path):
-            return True
-        return self._revalidate is not None and monotonic() - entry.checked_at >= self._revalidate
-
-    def _poll(self, path: str, entry: Entry) -> File | None:
-        """Compare with the disk; without the lock, as this may be a network's file system."""
-        try:
-            file = read_file(path, max_bytes=self._max_file_bytes, known=entry.file)
-        except FileNotFound:
-            self.discard(path)
-            return None
-        if file is not entry.file:
-            with self._lock:
-                if self._store.get(path) is entry:
-                    self._install(path, entry, file)
-        with suppress(KeyError):  # another thread let go of it
-            self._touch(path)
-        return file
-
-    # With the lock held
-
-    def _add(self, path: str) -> File:
-        # First: to see that there is no file costs a tenth of watching the way to it.
-        os.close(open_descriptor(path))
-        try:
-            why = self._follow(path)
-            file = read_file(path, max_bytes=self._max_file_bytes)
-        except BaseException:
-            self._drop(path)
-            raise
-        entry = Entry(file)
-        self._set_epoch(entry, why)
-        self._store.put(path, entry)
-        self._install(path, entry, file)
-        return file
-
-    def _reload(self, path: str, entry: Entry) -> None:
-        """Bring `entry` up to date with the disk, or let go of it."""
-        change = self._changes.take(path)
-        try:
-            why = self._follow(path)
-            self._set_epoch(entry, why)
-            file = read_file(
-                path, max_bytes=self._max_file_bytes, known=entry.file, partial=why is not None
-            )
-        except FileBusy:
-            self._changes.wait(path, monotonic())
-            self._heat(path, entry)
-            return
-        except FileNotFound:
-            self._drop(path)
-            return
-        except BaseException:
-            self._drop(path)  # not known to be fresh: whoever wants it meets the error
-            raise
-        self._digest()
-        if self._store.get(path) is not entry:
-            return  # deleted meanwhile
-        half_way = change.writing(monotonic()) and _same_inode(file, entry.file)
-        if half_way:
-            self._changes.put_back(path, change)
-        if file.content is not None and (half_way or self._changes.written(path)):
-            self._heat(path, entry)  # what was read may be torn
-        else:
-            self._install(path, entry, file)
-
-    def _follow(self, path: str) -> Unwatchable | None:
-        """Watch `path`; what it returns is the reason why it could not."""
-        try:
-            self._epochs.begin().follow(path)
-        except Unwatchable as why:
-            self._hot.pop(path, None)
-            self._warn(why)
-            return why
-        return None
-
-    def _set_epoch(self, entry: Entry, why: Unwatchable | None) -> None:
-        if why is None:
-            entry.epoch = self._epochs.number
-            entry.polled_until = 0.0
-        else:
-            entry.epoch = 0
-            entry.polled_until = monotonic() + RETRY_SECONDS if why.lasting else 0.0
-
-    def _warn(self, why: Unwatchable) -> None:
-        if why.kind in self._warned or not why.lasting:
-            return
-        self._warned.add(why.kind)
-        logger.warning("Some files are checked with every use, which is slower: %s", why)
-
-    def _install(self, path: str, entry: Entry, file: File) -> None:
-        entry.checked_at = monotonic()
-        if file is not entry.file:
-            self._store.replace(entry, file)
-        self._heat(path, entry)
-        while (oldest := self._store.oldest_too_many()) is not None:
-            self._drop(oldest)
-
-    def _heat(self, path: str, entry: Entry) -> None:
-        """Let `get` find it without a lock from now on, if it may."""
-        if self._revalidate is not None or self._changes.pressing(path):
-            return
-        if self._is_watched(entry):
-            self._hot[path] = entry.file
-
-    def _is_watched(self, entry: Entry) -> bool:
-        return self._epochs.watches is not None and entry.epoch == self._epochs.number
-
-    def _drop(self, path: str) -> None:
-        self._hot.pop(path, None)
-        self._store.pop(path)
-        self._changes.take(path)
-        if self._epochs.watches is not None:
-            self._epochs.watches.forget(path)
-
-    # Events
-
-    def _step(self) -> float | None:
-        """What the thread does when there is something to do."""
-        with self._lock:
-            self._digest()
-            due = self._changes.due(monotonic())
-        for path in due:
-            with self._lock:  # between two of them, others may have it
-                if self._epochs.stopping:
-                    return None
-                self._reload_due(path)
-        with self._lock:
-            return self._changes.seconds_left(monotonic())
-
-    def _reload_due(self, path: str) -> None:
-        entry = self._store.get(path)
-        if entry is None:
-            self._changes.take(path)
-        elif self._changes.is_due(path, monotonic()):
-            try:
-                self._reload(path, entry)
-            except OSError as error:
-                logger.warning("%r has changed and is read again when it is used: %s", path, error)
-
-    def _digest(self) -> None:
-        """Take in what inotify has to say; does not wait."""
-        watches = self._epochs.watches
-        if watches is None:
-            return
-        now = monotonic()
-        for event in watches.read():
-            if event.mask & flags.Q_OVERFLOW:
-                self._suspect_all()
-                continue
-            for path, final in watches.concerned(event):
-                self._note(path, final, event.mask, now)
-
-    def _note(self, path: str, final: bool, mask: int, now: float) -> None:
-        entry = self._store.get(path)
-        if entry is None or (final and mask & (flags.DELETE | flags.MOVED_FROM)):
-            self._drop(path)
-            return
-        self._changes.note(path, final=final, mask=mask, now=now)
-        if entry.file.content is None:
-            # Its old version cannot be sent any more, and size and times are never torn.
-            self._changes.suspect(path)
-        if self._changes.pressing(path):
-            self._hot.pop(path, None)
-
-    def _suspect_all(self) -> None:
-        self._hot.clear()
-        for path in self._store.paths():
-            self._changes.suspect(path)
-
-    # The end of an epoch
-
-    def _end_epoch(self) -> None:
-        self._hot.clear()
-        self._changes.clear()
-        self._epochs.end()
-
-    def _failed(self) -> None:
-        """The thread cannot go on, for a reason that it has logged."""
-        with self._lock:
-            self._epochs.fail()
-            self._end_epoch()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ValueError("the cache is closed")
+    def _close_readiness(self) -> None:
+        with self._upkeep.lock:
+            readiness, self._readiness = self._readiness, None
+        if readiness is not None:
+            readiness.close()
 
     # Called by rush_loader.forks
 
     def before_fork(self) -> None:
-        """End the epoch, and hold the lock."""
-        with self._lock:
-            self._epochs.barred = True
-            updater = self._epochs.stop()
-        if updater is not None:
-            updater.join()
-        self._lock.acquire()
-        self._end_epoch()
+        """End the threads, and hold the lock."""
+        self._upkeep.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Give back the lock."""
-        self._epochs.barred = self._closed
-        self._lock.release()
+        self._upkeep.after_fork(in_child=False)
+        self._upkeep.resume()
 
     def after_fork_in_child(self) -> None:
         """Make a new lock: the old one belongs to a thread of the parent."""
-        self._epochs.barred = self._closed
-        self._lock = threading.RLock()
-
-
-def _same_inode(one: File, other: File) -> bool:
-    return one.inode == other.inode and one.device == other.device
+        self._upkeep.after_fork(in_child=True)
+        self._close_readiness()

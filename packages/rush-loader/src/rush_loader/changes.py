@@ -17,6 +17,10 @@ from .inotify import flags
 
 QUIET_SECONDS = 0.1
 
+# Who compresses a file makes the other one first and writes to it much later; that is never kept
+# open for good, and half of it is no use to anybody.
+COMPANION_QUIET_SECONDS = 10.0
+
 
 class Change:
     """What was reported of one path since it was last read."""
@@ -42,14 +46,17 @@ class Change:
         """When it is to be read again; ``0.0`` for now."""
         return 0.0 if self.pressing or self.quiet_at is None else self.quiet_at
 
-    def note(self, final: bool, mask: int, now: float) -> None:
-        """Take in one event; `final` if it is about the file itself, not a name on its way."""
+    def note(self, final: bool, mask: int, now: float, quiet: float) -> None:
+        """Take in one event; `final` if it is about the file itself, not a name on its way.
+
+        `quiet` is for how many seconds nobody has written when it is taken for whole.
+        """
         if not final:
             self.moved = True
         elif mask & flags.MODIFY:
             self.written = True
             self.whole = False
-            self.quiet_at = now + QUIET_SECONDS
+            self.quiet_at = now + quiet
         elif mask & flags.ATTRIB:
             # Writers set times and mode before they close: that is no reason to look early.
             self.whole = self.whole or not self.writing(now)
@@ -70,7 +77,13 @@ class Changes:
 
     def note(self, path: str, *, final: bool, mask: int, now: float) -> None:
         """Take in one event about `path`: see `Change.note`."""
-        self._of(path).note(final, mask, now)
+        self._of(path).note(final, mask, now, QUIET_SECONDS)
+
+    def note_companion(self, path: str, *, final: bool, mask: int, now: float) -> None:
+        """Take in one event about a companion: when it is created it is not yet written."""
+        if final and mask & flags.CREATE:
+            mask = flags.MODIFY
+        self._of(path).note(final, mask, now, COMPANION_QUIET_SECONDS)
 
     def suspect(self, path: str) -> None:
         """It may have changed: read it now."""

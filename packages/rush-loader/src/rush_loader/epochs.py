@@ -1,33 +1,58 @@
-"""An inotify descriptor with its watches and its thread: they live and die together, an epoch."""
+"""An inotify descriptor with its watches and who reads it: they live and die together, an epoch."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Protocol
 
 from .inotify import INotify
-from .updater import Updater
-from .watches import Unwatchable, Watches
+from .keys import key_of
+from .store import Entry
+from .watches import Unwatchable, Walked, Watches
+
+logger = logging.getLogger("rush_loader")
 
 # How long to do without after a failure, and without a watch that was refused: a limit may have
 # been raised meanwhile, watches may have come free.
 RETRY_SECONDS = 60.0
 
 
+class Driver(Protocol):
+    """Who has the events read: an `Updater`, a thread; or an `Attended`, the program itself."""
+
+    stopping: bool
+
+    def wake(self) -> None:
+        """Have the next step made soon."""
+
+    def stop(self) -> None:
+        """End; does not wait."""
+
+    def join(self) -> None:
+        """Wait for the end."""
+
+    def release(self) -> None:
+        """Give back what is left of one that ends by itself."""
+
+
 class Epochs:
     """At most one epoch at a time, begun when it is needed; guarded by the lock of its owner.
 
-    `step` and `failed` are what the thread calls: see `Updater`.
+    ``drive(descriptor)`` begins to have the events of an inotify descriptor read; ``began()`` is
+    called after that.
     """
 
     def __init__(
         self,
         open_inotify: Callable[[], INotify],
-        step: Callable[[], float | None],
-        failed: Callable[[], None],
+        drive: Callable[[int], Driver],
+        began: Callable[[], None],
     ) -> None:
         self._open_inotify = open_inotify
-        self._step = step
-        self._failed = failed
-        self._updater: Updater | None = None
+        self._drive = drive
+        self._began = began
+        self._warned: set[str] = set()
+        self._driver: Driver | None = None
         self._retry_at = 0.0
         self.number = 0  # of this epoch, or of the last one
         self.watches: Watches | None = None
@@ -36,7 +61,7 @@ class Epochs:
     @property
     def stopping(self) -> bool:
         """Whether the thread should leave what is still to be done."""
-        return self._updater is None or self._updater.stopping
+        return self._driver is None or self._driver.stopping
 
     def begin(self) -> Watches:
         """The watches of this epoch, which begins now if there is none.
@@ -51,25 +76,60 @@ class Epochs:
             raise Unwatchable("failed", "what watches them has failed, see above")
         watches = Watches(self._inotify())
         try:
-            self._updater = Updater(watches.fileno(), self._step, self._failed)
+            self._driver = self._drive(watches.fileno())
         except (OSError, RuntimeError) as error:
             watches.close()
             raise Unwatchable("thread", f"no thread to be had ({error})") from error
         self.watches = watches
         self.number += 1
+        self._began()
         return watches
+
+    def is_watched(self, entry: Entry) -> bool:
+        """Whether the watches of this epoch look after `entry`."""
+        return self.watches is not None and entry.epoch == self.number
+
+    def enrol(self, entry: Entry) -> None:
+        """Have the watches of this epoch look after `entry`: each part is to be followed now.
+
+        If that cannot be, it is polled for a while.
+        """
+        try:
+            self.begin()
+        except Unwatchable as why:
+            self._give_up(entry, why)
+        else:
+            entry.epoch = self.number
+            entry.polled_until = 0.0
+
+    def follow(self, path: str, suffixes: Iterable[str], entry: Entry) -> bool:
+        """Watch these parts of `entry`; false if that cannot be: it is not watched any more then.
+
+        Raises `FileNotFound` if the file itself is not there.
+        """
+        if self.watches is None or not self.is_watched(entry):
+            return False
+        walked: Walked = {}
+        try:
+            for suffix in suffixes:
+                key = key_of(path, suffix) if suffix else None
+                self.watches.follow(path + suffix, key, walked)
+        except Unwatchable as why:
+            self._give_up(entry, why)
+            return False
+        return True
 
     def wake(self) -> None:
         """Have the thread look how long it may wait."""
-        if self._updater is not None:
-            self._updater.wake()
+        if self._driver is not None:
+            self._driver.wake()
 
-    def stop(self) -> Updater | None:
+    def stop(self) -> Driver | None:
         """Have the thread end; join what it returns, after the lock was given back."""
-        updater, self._updater = self._updater, None
-        if updater is not None:
-            updater.stop()
-        return updater
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.stop()
+        return driver
 
     def end(self) -> None:
         """Give back the descriptor; the thread was stopped before."""
@@ -81,9 +141,16 @@ class Epochs:
         """End from within the thread itself, and do not begin again for a while."""
         self._retry_at = monotonic() + RETRY_SECONDS
         self.end()
-        updater, self._updater = self._updater, None
-        if updater is not None:  # else somebody stopped it, and waits for it
-            updater.release()
+        driver, self._driver = self._driver, None
+        if driver is not None:  # else somebody stopped it, and waits for it
+            driver.release()
+
+    def _give_up(self, entry: Entry, why: Unwatchable) -> None:
+        entry.epoch = 0
+        entry.polled_until = monotonic() + RETRY_SECONDS if why.lasting else 0.0
+        if why.lasting and why.kind not in self._warned:
+            self._warned.add(why.kind)
+            logger.warning("Some files are checked with every use, which is slower: %s", why)
 
     def _inotify(self) -> INotify:
         try:

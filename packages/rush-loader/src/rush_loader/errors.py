@@ -1,4 +1,4 @@
-"""The one error of this package: there is no such file."""
+"""The errors of this package: there is no such file, or it is a directory."""
 
 import errno
 
@@ -33,6 +33,27 @@ class FileNotFound(NotFound, FileNotFoundError):
 
     def __reduce__(self) -> tuple[type["FileNotFound"], tuple[str, str]]:
         return type(self), (str(self.filename), str(self.strerror))
+
+
+class IsDirectory(FileNotFound):
+    """There is a directory at this path, and no file."""
+
+
+class SlashMissing(FileNotFound):
+    """A directory was asked for by its path without the slash at its end.
+
+    Without the slash, a browser would resolve the links of the page against the directory above.
+    Who knows nothing of that has a `FileNotFound`.
+    """
+
+    def __init__(self, path: str, location: str) -> None:
+        super().__init__(path, f"a directory, whose path ends with a slash: {location}")
+        self.location = location
+        """Where it is: the path with the slash, percent-encoded, for a ``Location`` line.  It
+        begins with one slash, so that it never names another host."""
+
+    def __reduce__(self) -> tuple[type["SlashMissing"], tuple[str, str]]:
+        return type(self), (str(self.filename), self.location)
 
 
 def absent(path: str, error: OSError) -> OSError:

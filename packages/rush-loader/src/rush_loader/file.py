@@ -3,17 +3,27 @@
 import io
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-from rush_http import http_date, render_head
+from rush_http import http_date
 
-from .errors import FileNotFound, absent
+from .descriptors import Descriptor, SharedReader
+from .errors import FileNotFound, IsDirectory, absent
 from .mime import content_type
+
+if TYPE_CHECKING:
+    from .answers import Replies
 
 # O_NONBLOCK: a FIFO without a writer would hold open() for ever.  O_NOCTTY: a terminal must not
 # become ours.  Neither has an effect on a regular file.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_NO_ENCODINGS: Final[Mapping[str, bytes]] = MappingProxyType({})
+_NO_COMPANIONS: Final[Mapping[str, "File"]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -44,20 +54,42 @@ class File:
     """A strong validator, quoted: from the content, or for a large file from its stamps."""
     last_modified: str
     """`mtime_ns` as HTTP writes it, never later than when it was read (RFC 9110, 8.8.2.1)."""
-    head: bytes = field(repr=False)
-    """A ready status line 200 and header lines, without the empty line at the end."""
+    encodings: Mapping[str, bytes] = field(default_factory=lambda: _NO_ENCODINGS, repr=False)
+    """The content compressed, by content coding (``gzip``); see `compressed`."""
+    companions: Mapping[str, "File"] = field(default_factory=lambda: _NO_COMPANIONS, repr=False)
+    """Files beside this one, by what their names have more (``.gz``); see `AutoUpdatingCache`."""
+    replies: "dict[object, Replies]" = field(init=False, default_factory=dict, repr=False)
+    """What `answer` and each `Loader` have worked out; see there for the keys."""
+    descriptor: Descriptor | None = field(default=None, repr=False)
+    """What a cache keeps open of a file that is too large for `content`; see `open`."""
 
-    def open(self) -> io.BufferedReader:
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of contents in memory: its own, the compressed ones, and those of companions."""
+        return (
+            len(self.content or b"")
+            + sum(map(len, self.encodings.values()))
+            + sum(companion.memory_bytes for companion in self.companions.values())
+        )
+
+    def open(self) -> io.RawIOBase:
         """A new binary file object of this very version, for what is too large for `content`.
 
-        The caller closes it.  Raises `FileNotFound` if the file is gone or has become another
-        version: load it again then.
+        The caller closes it.  It has a position of its own, but may share its descriptor: use that
+        with an explicit offset, as sendfile(2) does.  Raises `FileNotFound` if the file is gone or
+        has become another version: load it again then.
         """
+        if self.descriptor is not None:
+            status = os.fstat(self.descriptor.number)
+            # ctime may differ: to rename another file over this one takes a link from it.
+            if status.st_mtime_ns != self.mtime_ns or status.st_size != self.size:
+                raise FileNotFound(self.path, "changed since it was loaded; load it again")
+            return SharedReader(self.descriptor)
         descriptor = open_descriptor(self.path)
         try:
             if not self.same_version(os.fstat(descriptor)):
                 raise FileNotFound(self.path, "changed since it was loaded; load it again")
-            return os.fdopen(descriptor, "rb")
+            return os.fdopen(descriptor, "rb", buffering=0)
         except BaseException:
             os.close(descriptor)
             raise
@@ -84,7 +116,10 @@ def open_descriptor(path: str) -> int:
     except OSError as error:
         raise absent(path, error) from error
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsDirectory(path, "a directory")
+        if not stat.S_ISREG(mode):
             raise FileNotFound(path, "not a regular file")
     except BaseException:
         os.close(descriptor)
@@ -106,7 +141,7 @@ def new_file(
     """
     size = status.st_size if content is None else len(content)
     kind = content_type(path)
-    etag = _content_etag(content) if content is not None else _status_etag(status)
+    etag = content_etag(content) if content is not None else _status_etag(status)
     modified = http_date(min(max(status.st_mtime_ns, 0), now_ns) // 1_000_000_000)
     return File(
         path=path,
@@ -121,15 +156,6 @@ def new_file(
         content_type=kind,
         etag=etag,
         last_modified=modified,
-        head=render_head(
-            200,
-            [
-                ("Content-Type", kind),
-                ("Content-Length", str(size)),
-                ("ETag", etag),
-                ("Last-Modified", modified),
-            ],
-        ),
     )
 
 
@@ -141,7 +167,8 @@ def _settled(status: os.stat_result, now_ns: int) -> bool:
     return not 0 <= now_ns - status.st_mtime_ns < _COARSEST_NS
 
 
-def _content_etag(content: bytes) -> str:
+def content_etag(content: bytes) -> str:
+    """A strong validator, quoted: the same for the same content, in every process."""
     return f'"{blake2b(content, digest_size=16).hexdigest()}"'
 
 

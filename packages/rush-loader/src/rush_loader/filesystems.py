@@ -5,14 +5,16 @@ use, which is slower, never wrong.  On NFS, CIFS, 9p, Ceph and FUSE (virtiofs an
 of Docker Desktop too) another machine or a daemon changes files behind this kernel's back; proc
 and sysfs make theirs up as they are read.
 
-overlayfs counts as one that tells: what is written through the mount is reported.  Changing its
-layers underneath is undefined by the kernel's own documentation.
+overlayfs reports what is written through it, but not what is written to its layers underneath: so
+it counts as one that tells if none of its layers is in sight, as in a container, where nobody can
+get at them.  Its layers are those that `/proc/self/mountinfo` names.
 """
 
 import ctypes
 import errno
 import os
 import platform
+import re
 
 _REPORTING = frozenset(
     {
@@ -24,7 +26,6 @@ _REPORTING = frozenset(
         0xF2F52010,  # f2fs
         0x2FC12FC1,  # zfs
         0xCA451A4E,  # bcachefs
-        0x794C7630,  # overlayfs
         0x00004D44,  # vfat
         0x2011BAB0,  # exfat
         0x7366746E,  # ntfs3
@@ -40,7 +41,10 @@ _REPORTING = frozenset(
     }
 )
 
+_OVERLAY = 0x794C7630
+
 _NAMES = {
+    _OVERLAY: "overlay, whose layers can be written to",
     0x00006969: "nfs",
     0x01021997: "9p",
     0x65735546: "fuse",
@@ -66,6 +70,8 @@ def silent(directory: str) -> str | None:
     magic = _magic(directory)
     if magic in _REPORTING:
         return None
+    if magic == _OVERLAY and not _layers_in_sight(os.stat(directory).st_dev):
+        return None
     return _NAMES.get(magic, f"type {magic:#x}")
 
 
@@ -76,3 +82,30 @@ def _magic(directory: str) -> int:
         if error != errno.EINTR:
             raise OSError(error, os.strerror(error), directory)
     return int(_FTYPE.from_buffer(buffer).value) & 0xFFFFFFFF
+
+
+def _layers_in_sight(device: int) -> bool:
+    """Whether the layers of this mounted overlayfs, or one of them, can be reached by path."""
+    with open("/proc/self/mountinfo") as mounts:
+        return any(
+            os.path.isdir(layer)
+            for line in mounts
+            if f" {os.major(device)}:{os.minor(device)} " in line
+            for layer in layers(line)
+        )
+
+
+def layers(mount: str) -> list[str]:
+    """The directories that a line of mountinfo names as layers: see proc_pid_mountinfo(5)."""
+    found = []
+    for option in mount.rstrip("\n").rpartition(" ")[2].split(","):
+        name, _, value = option.partition("=")
+        if name in ("upperdir", "lowerdir", "lowerdir+"):
+            # Odd characters as octal numbers; then, between colons, colons after a backslash.
+            value = re.sub(r"\\([0-7]{3})", _character, value)
+            found += [layer.replace("\\:", ":") for layer in re.split(r"(?<!\\):+", value)]
+    return found
+
+
+def _character(octal: re.Match[str]) -> str:
+    return chr(int(octal[1], 8))

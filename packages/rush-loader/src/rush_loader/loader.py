@@ -1,34 +1,33 @@
 """From the path of a request to a file under a root, and never to one outside of it.
 
-Names alone cannot tell: a symbolic link may leave the root, and may be swapped between a look
-and an open.  So the file is opened first, then the kernel is asked where the descriptor really
-is, and only what lies under the root's real path is served.  That is asked of every `File`, also
-of one from the cache, which may have been read again through a link that was swapped.
+See `root` for how.  Where a file really is, is asked of every `File`, also of one from the cache,
+which may have been read again through a link that was swapped.
 """
 
-import errno
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Protocol
+from urllib.parse import quote
 
+from rush_http import Headers
+
+from .answers import Replies, Reply
 from .cache import AutoUpdatingCache
-from .errors import FileNotFound
+from .cache_control import CacheControl
+from .codings import TWINS, compressed
+from .errors import FileNotFound, IsDirectory, SlashMissing
 from .file import File
+from .listing import Listing, list_directory
 from .reader import read_file
-
-# Refused wherever it is in a path: control characters, a backslash (a separator elsewhere), what
-# is not a character at all (bytes that were not UTF-8), empty segments, ``.`` and ``..``.
-_HOSTILE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]|//|/\.\.?(?:/|\Z)")
-_HIDDEN = re.compile(r"/\.")
-
-_MAX_PATH_BYTES = 4095  # PATH_MAX without its NUL
-_MAX_NAME_BYTES = 255  # NAME_MAX of nearly all file systems
+from .root import Root, is_hostile, outside
 
 # Paths are remembered once they were found.  Links can give one file any number of names, so the
 # memory is emptied when it is full; the next load of each path takes some microseconds more.
 _MAX_REMEMBERED = 16384
+
+# What a path holds as it is (RFC 3986, 3.3); the rest is percent-encoded.
+IN_PATHS = "/:@!$&'()*+,;="
 
 
 class Cache(Protocol):
@@ -50,11 +49,16 @@ class Cache(Protocol):
 class Loader:
     """Files under `root` by the decoded path of a request.
 
-    `cache` is an `AutoUpdatingCache` of its own if not given; it is closed with the loader.
-    A path that ends with ``/`` gives the file `index` in that directory.  Names that begin with a
-    dot are not found unless `dot_files`.  If `root` is a symbolic link, it may be swapped.
+    `cache` is an `AutoUpdatingCache` of its own if not given, with `compressed` and `TWINS`; it is
+    closed with the loader.  A path that ends with ``/`` gives the file `index` in that directory.
+    Names that begin with a dot are not found unless `dot_files`.  `fallback` is the path of
+    the page that answers for all that is not found and has no extension, as applications of one
+    page want it.  `cache_control` are pairs of a pattern and a value, see `CacheControl`: the first
+    that fits counts, and what none fits is ``no-cache`` (keep it, but ask), or immutable if a
+    hash is in its name.  If `root` is a symbolic link, it may be swapped.
 
-    Raises `FileNotFoundError` or `NotADirectoryError` if `root` is not a directory.
+    Raises `FileNotFoundError` or `NotADirectoryError` if `root` is not a directory, and
+    `ValueError` for names and values that could never be served.
     """
 
     def __init__(
@@ -64,37 +68,68 @@ class Loader:
         *,
         index: str = "index.html",
         dot_files: bool = False,
+        fallback: str | None = None,
+        cache_control: Iterable[tuple[str, str]] = (),
     ) -> None:
-        if not index or "/" in index or _HOSTILE.search(f"/{index}"):
+        if not index or "/" in index or is_hostile(f"/{index}"):
             raise ValueError(f"index={index!r} is not the name of a file")
-        self._given_root = os.path.abspath(root)
-        _check_root(self._given_root)
-        self._cache = AutoUpdatingCache() if cache is None else cache
+        if fallback is not None and (not fallback.startswith("/") or is_hostile(fallback)):
+            raise ValueError(f"fallback={fallback!r} is not a path such as '/index.html'")
+        self._root = Root(root, dot_files=dot_files)
+        self._cache_control = CacheControl(cache_control)
+        self._cache = _own_cache() if cache is None else cache
         self._get = self._cache.get
         self._index = index
         self._dot_files = dot_files
-        self._remembered: dict[str, str] = {}  # request path: absolute path
-        self._root = self._inside = ""
-        self._find_root()
+        self._fallback = fallback
+        # Request path: absolute path, and how it is sent.
+        self._remembered: dict[str, tuple[str, _Policy]] = {}
+        self._policies: dict[str, _Policy] = {}  # by cache_control
 
     @property
     def root(self) -> str:
         """The real path of the root directory."""
-        return self._root
+        return self._root.real
 
     def load(self, path: str, cache: bool = True) -> File:
         """The current version of the file at the decoded request path, ``/css/site.css``.
 
         With ``cache=False`` it is not kept if it is not in the cache already.  Raises
-        `FileNotFound` for whatever is not to be served, with the reason; other `OSError` as it is.
+        `FileNotFound` for whatever is not to be served, with the reason; `SlashMissing`, which is
+        one, for a directory without the slash at its end; other `OSError` as it is.
         """
         # 0.22 us for a hit, so that a path is taken apart only once.
-        absolute = self._remembered.get(path)
-        if absolute is not None:
-            file = self._get(absolute)
-            if file is not None and file.real_path.startswith(self._inside):
+        known = self._remembered.get(path)
+        if known is not None:
+            file = self._get(known[0])
+            if file is not None and file.real_path.startswith(self._root.inside):
                 return file
-        return self._load(path, cache)
+        return self._load(path, cache)[0]
+
+    def answer(self, path: str, method: str, headers: Headers) -> Reply:
+        """What to send to a request for `path`: `load` and `rush_loader.answer` in one.
+
+        Raises what `load` does.
+        """
+        known = self._remembered.get(path)
+        if known is not None:
+            absolute, policy = known
+            file = self._get(absolute)
+            # 0.1 us less than to ask where it is: that was done before there were replies.
+            if file is not None and (replies := file.replies.get(policy)) is not None:
+                return replies.reply(file, method, headers)
+        file, policy = self._load(path)
+        replies = file.replies[policy] = Replies(file, policy.cache_control)
+        return replies.reply(file, method, headers)
+
+    def listing(self, path: str) -> Listing:
+        """What is in the directory at the request path, which ends with a slash: see `Listing`.
+
+        Read from the disk each time.  Raises `FileNotFound` if it is no directory.
+        """
+        if not path.endswith("/"):
+            raise FileNotFound(path, "the path of a directory ends with a slash")
+        return list_directory(self._root, path, dot_files=self._dot_files)
 
     def cache_files(self, *paths: str) -> int:
         """Load files ahead of their first request; returns how many.
@@ -105,7 +140,7 @@ class Loader:
         """
         found = 0
         for path in paths:
-            absolute = self._absolute(path.rstrip("/") or path)
+            absolute = self._root.absolute(path.rstrip("/") or path)
             if os.path.isdir(absolute):
                 found += sum(self._load_if_served(below) for below in self._below(absolute))
             else:
@@ -128,59 +163,52 @@ class Loader:
     ) -> None:
         self.close()
 
-    def _load(self, path: str, cache: bool) -> File:
-        absolute = self._absolute(path + self._index if path.endswith("/") else path)
-        file = self._get(absolute)
-        if file is not None and not self._is_inside(file):
-            self._cache.discard(absolute)  # it may be from before a link was swapped
-            file = None
-        if file is None:
-            file = self._load_anew(absolute, cache)
+    def _load(self, path: str, cache: bool = True) -> "tuple[File, _Policy]":
+        """The file, and how it is sent."""
+        served = path + self._index if path.endswith("/") else path
+        absolute = self._root.absolute(served)
+        try:
+            file = self._find(absolute, cache)
+        except FileNotFound as error:
+            return self._load_otherwise(path, absolute, cache, error)
+        cache_control = self._cache_control.value(served)
+        policy = self._policies.setdefault(cache_control, _Policy(cache_control))
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
-        self._remembered[path] = absolute
-        return file
+        self._remembered[path] = absolute, policy
+        return file, policy
 
-    def _load_anew(self, absolute: str, cache: bool) -> File:
+    def _load_otherwise(
+        self, path: str, absolute: str, cache: bool, error: FileNotFound
+    ) -> "tuple[File, _Policy]":
+        """What there is in place of a file: the way to a directory, or the fallback."""
+        if isinstance(error, IsDirectory) and not path.endswith("/"):
+            with self._root.directory(absolute):
+                raise SlashMissing(path, f"{quote(path, safe=IN_PATHS)}/") from None
+        fallback = self._fallback
+        if fallback is None or path == fallback or "." in path[path.rfind("/") :]:
+            raise error
+        return self._load(fallback, cache)
+
+    def _find(self, absolute: str, cache: bool) -> File:
+        file = self._get(absolute)
+        if file is not None and self._root.holds(file.real_path):
+            return file
+        if file is not None:
+            self._cache.discard(absolute)  # it may be from before a link was swapped
         file = self._cache.add(absolute) if cache else read_file(absolute)
-        if not self._is_inside(file):
+        if not self._root.holds(file.real_path):
             self._cache.discard(absolute)
-            raise FileNotFound(absolute, f"outside of the root {self._root!r}")
+            raise outside(absolute, self._root)
         return file
-
-    def _is_inside(self, file: File) -> bool:
-        if file.real_path.startswith(self._inside):
-            return True
-        self._find_root()
-        return file.real_path.startswith(self._inside)
-
-    def _find_root(self) -> None:
-        self._root = os.path.realpath(self._given_root)
-        self._inside = self._root.rstrip("/") + "/"
-
-    def _absolute(self, path: str) -> str:
-        """The absolute path that the request path stands for; `FileNotFound` for a hostile one."""
-        absolute = self._given_root.rstrip("/") + path
-        if not path.startswith("/"):
-            raise FileNotFound(path, "a request path begins with a slash")
-        if _HOSTILE.search(path):
-            raise FileNotFound(path, "a request path that no link of ours has")
-        if not self._dot_files and _HIDDEN.search(path):
-            raise FileNotFound(path, "names with a leading dot are served with dot_files=True only")
-        raw = absolute.encode("utf-8", "surrogateescape")  # the root's own name may be odd
-        if len(raw) > _MAX_PATH_BYTES or max(map(len, raw.split(b"/"))) > _MAX_NAME_BYTES:
-            raise FileNotFound(path[:80] + "...", "too long for a path")
-        return absolute
 
     def _below(self, directory: str) -> Iterator[str]:
         """The request path of every file below the absolute path of a directory."""
-        self._find_root()
-        if not f"{os.path.realpath(directory)}/".startswith(self._inside):
-            raise FileNotFound(directory, f"outside of the root {self._root!r}")
-        top = self._given_root.rstrip("/")
+        with self._root.directory(directory):
+            pass  # it is inside
         for place, _, names in os.walk(directory):
             for name in names:
-                yield f"{place[len(top) :].rstrip('/')}/{name}"
+                yield self._root.request_path(f"{place.rstrip('/')}/{name}")
 
     def _load_if_served(self, path: str) -> bool:
         try:
@@ -190,8 +218,14 @@ class Loader:
         return True
 
 
-def _check_root(root: str) -> None:
-    if not os.path.exists(root):
-        raise FileNotFoundError(errno.ENOENT, "the root of a Loader does not exist", root)
-    if not os.path.isdir(root):
-        raise NotADirectoryError(errno.ENOTDIR, "the root of a Loader is not a directory", root)
+class _Policy:
+    """How a loader sends some of its files; the key of its replies, which no other has."""
+
+    __slots__ = ("cache_control",)
+
+    def __init__(self, cache_control: str) -> None:
+        self.cache_control = cache_control
+
+
+def _own_cache() -> AutoUpdatingCache:
+    return AutoUpdatingCache(companions=tuple(TWINS), prepare=compressed)

@@ -113,3 +113,30 @@ def content_type(path: str) -> str:
     name = path[path.rfind("/") + 1 :]
     _, dot, extension = name.rpartition(".")
     return _TYPES.get(extension.lower(), UNKNOWN) if dot else UNKNOWN
+
+
+# Beside text/*: what is text in all but name, and formats that are not compressed in themselves.
+_COMPRESSIBLE = frozenset(
+    {
+        "application/json",
+        "application/rtf",
+        "application/postscript",
+        "application/vnd.apple.mpegurl",
+        "application/vnd.ms-fontobject",
+        "application/wasm",
+        "application/xml",
+        "application/yaml",
+        "audio/midi",
+        "font/otf",
+        "font/ttf",
+        "image/bmp",
+        "image/x-icon",
+        "model/gltf-binary",
+    }
+)
+
+
+def is_compressible(kind: str) -> bool:
+    """Whether content of this type, as `content_type` gives it, tends to get shorter."""
+    kind = kind.partition(";")[0]
+    return kind.startswith("text/") or kind.endswith(("+xml", "+json")) or kind in _COMPRESSIBLE

@@ -5,12 +5,18 @@ read; ask again who it is.  If it changed meanwhile, it is read again from the s
 """
 
 import errno
+import logging
 import os
+import stat
 from contextlib import suppress
+from dataclasses import replace
 from time import time_ns
 
+from .descriptors import Descriptor
 from .errors import FileNotFound
 from .file import File, new_file, open_descriptor
+
+logger = logging.getLogger("rush_loader")
 
 MAX_FILE_BYTES = 1 << 20  # above it, sendfile is faster than a copy from memory
 
@@ -30,21 +36,53 @@ def read_file(
     max_bytes: int = MAX_FILE_BYTES,
     known: File | None = None,
     partial: bool = True,
+    keep_open: bool = False,
 ) -> File:
     """The version of `path` that is on disk now; `known` itself if it still is that version.
 
-    A file larger than `max_bytes` is not read, its `content` is `None`.  For one that is written
+    A file larger than `max_bytes` is not read, its `content` is `None`; with `keep_open`, it has
+    a descriptor to read it from.  For one that is written
     all the time it gives what it found last, which can be a mix; if not `partial`, it raises
     `FileBusy`.
     Raises `FileNotFound` for all that is not a regular file, `OSError` for what went wrong.
     """
     for _ in range(_TRIES):
-        file, whole = _read_once(path, max_bytes, known)
+        file, whole = _read_once(path, max_bytes, known, keep_open)
         if whole:
             return file
     if partial:
         return file
     raise FileBusy(path)
+
+
+def read_companion(
+    path: str, *, max_bytes: int, known: File | None, partial: bool, keep_open: bool
+) -> File | None:
+    """What `read_file` gives, but `None` for what is not there, is empty, or cannot be read.
+
+    Raises `FileBusy`.  Empty is what somebody is only about to write.
+    """
+    try:
+        file = read_file(
+            path, max_bytes=max_bytes, known=known, partial=partial, keep_open=keep_open
+        )
+    except (FileNotFound, FileBusy) as error:
+        if isinstance(error, FileBusy):
+            raise
+        return None
+    except OSError as error:
+        logger.warning("%r is done without: %s", path, error)
+        return None
+    return file if file.size else None
+
+
+def is_link(path: str) -> bool:
+    """Whether `path` is a symbolic link, or one of several hard links."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(status.st_mode) or status.st_nlink > 1
 
 
 def checked_path(path: str) -> str:
@@ -64,25 +102,26 @@ def checked_path(path: str) -> str:
     return path
 
 
-def _read_once(path: str, max_bytes: int, known: File | None) -> tuple[File, bool]:
+def _read_once(path: str, max_bytes: int, known: File | None, keep_open: bool) -> tuple[File, bool]:
     now_ns = time_ns()
-    descriptor = open_descriptor(path)
-    try:
-        before = os.fstat(descriptor)
-        place = _place(descriptor)
-        if known is not None and _still(known, before, place):
-            return known, True
-        content = None
-        if before.st_size <= max_bytes:
-            content = _content(descriptor, before.st_size, max_bytes)
-            _wait_for_writer(descriptor)
-        after = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
+    number = open_descriptor(path)
+    descriptor = Descriptor(number)  # closes it, when nobody refers to it
+    before = os.fstat(number)
+    place = _place(number)
+    if known is not None and _still(known, before, place):
+        return known, True
+    content = None
+    if before.st_size <= max_bytes:
+        content = _content(number, before.st_size, max_bytes)
+        _wait_for_writer(number)
+    after = os.fstat(number)
     if after.st_nlink == 0:
         # Deleted since it was opened, so the kernel added this to where it was.
         place = place.removesuffix(" (deleted)")
-    return new_file(path, place, content, before, now_ns), _unchanged(before, after, content)
+    file = new_file(path, place, content, before, now_ns)
+    if content is None and keep_open:
+        file = replace(file, descriptor=descriptor)
+    return file, _unchanged(before, after, content)
 
 
 def _place(descriptor: int) -> str:

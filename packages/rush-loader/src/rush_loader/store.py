@@ -1,6 +1,10 @@
 """What a cache holds: entries, the least recently used first, bounded in bytes."""
 
-from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from operator import itemgetter
+from types import MappingProxyType
 
 from .file import File
 
@@ -8,29 +12,70 @@ from .file import File
 # of the store and of the watches.  Measured with tracemalloc: 2.5 KB for a path of five names.
 ENTRY_BYTES = 2560
 
+# Uses may be noted of paths that go at this very moment; so many such notes are left lying.
+_MAX_ORPHANS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What a cache did since it was made, and what it holds; a forked child counts on."""
+
+    hits: int
+    """Uses (`get`, ``[]``, `add`) that gave a file which was kept, also one just read again."""
+    misses: int
+    """Uses of `add` that had to look on the disk, as nothing was kept.  `get` never does."""
+    reloads: int
+    """New versions of what is kept, of a companion too."""
+    evictions: int
+    """Entries that went because others needed the room."""
+    bytes: int
+    """Memory in use: contents, and `ENTRY_BYTES` for each file."""
+    entries: int
+
 
 class Entry:
-    """A path's place in the cache; the file in it is replaced by its successor."""
+    """A path's place in the cache: what was read there, and what is given to users."""
 
-    __slots__ = ("checked_at", "epoch", "file", "polled_until")
+    __slots__ = ("checked_at", "epoch", "file", "polled_until", "read")
 
-    def __init__(self, file: File) -> None:
-        self.file = file
-        self.epoch = 0  # the watches that look after it; see AutoUpdatingCache
+    def __init__(self) -> None:
+        self.read: dict[str, File] = {}  # by suffix: "" is the file itself, others its companions
+        self.file: File | None = None  # for users; only an entry that is not in the store has none
+        self.epoch = 0  # the watches that look after it; see `Upkeep`
         self.polled_until = 0.0  # no watch to be had: checked with every use, until this time
         self.checked_at = 0.0  # when the disk was last asked
 
+    def differs(self, before: dict[str, File]) -> bool:
+        """Whether what was read is not of the same versions as `before`."""
+        return self.read.keys() != before.keys() or not all(
+            alike(file, before[suffix]) for suffix, file in self.read.items()
+        )
+
+    def version(self) -> File:
+        """What was read, put together for users."""
+        companions = {suffix: file for suffix, file in self.read.items() if suffix}
+        if not companions:
+            return self.read[""]
+        return replace(self.read[""], companions=MappingProxyType(companions))
+
 
 class Store:
-    """Entries by path, in the order of their use, as many as `max_bytes` allow."""
+    """Entries by path, as many as `max_bytes` allow."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self.bytes = 0
+        self._entries: dict[str, Entry] = {}
+        self._oldest: list[tuple[str, int]] = []  # the latest first; see `oldest_too_many`
+        self._own_ticks = 0  # those that are no hits
         self.get = self._entries.get
-        # Moves a path to the end of the queue; KeyError if it is not there.
-        self.touch = self._entries.move_to_end
+        self.hot: dict[str, File] = {}  # those that may be used as they are; see `Upkeep`
+        # A use is ``used[path] = next(ticks)``: the order of use and a count of hits in one.  A hit
+        # takes 0.11 us with it, and 0.15 us with OrderedDict.move_to_end and a counter (timeit).
+        self.ticks = count()
+        self.used: dict[str, int] = {}
+        self.bytes = 0
+        self.descriptors = 0  # open, of large files
+        self.misses = self.reloads = self.evictions = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -38,37 +83,102 @@ class Store:
     def __contains__(self, path: object) -> bool:
         return path in self._entries
 
+    def stats(self) -> Stats:
+        """What is kept, and what the counters say."""
+        hits = next(self.ticks) - self._own_ticks
+        self._own_ticks += 1
+        return Stats(
+            hits=hits,
+            misses=self.misses,
+            reloads=self.reloads,
+            evictions=self.evictions,
+            bytes=self.bytes,
+            entries=len(self),
+        )
+
+    def touch(self, path: str) -> None:
+        """Note a use."""
+        self.used[path] = next(self.ticks)
+
     def paths(self) -> list[str]:
         """All paths, the least recently used first."""
-        return list(self._entries)
+        return [path for path, _ in sorted(self._uses(), key=itemgetter(1))]
 
-    def put(self, path: str, entry: Entry) -> None:
+    def put(self, path: str, entry: Entry, file: File) -> None:
         """Keep a new entry as the most recently used."""
+        entry.file = file
         self._entries[path] = entry
-        self.bytes += _bytes_of(entry.file)
+        self._weigh(file, 1)
+        self.used[path] = next(self.ticks)
+        self._own_ticks += 1
+        if len(self.used) > len(self._entries) + _MAX_ORPHANS:
+            self._forget_orphans()
 
     def replace(self, entry: Entry, file: File) -> None:
         """Give an entry that is kept its next version."""
-        self.bytes += _bytes_of(file) - _bytes_of(entry.file)
+        if entry.file is not None:
+            self._weigh(entry.file, -1)
+        self._weigh(file, 1)
         entry.file = file
+
+    def renew(self, entry: Entry, file: File) -> None:
+        """`replace` it by what was read anew."""
+        self.replace(entry, file)
+        self.reloads += 1
 
     def pop(self, path: str) -> None:
         """Let go of a path, if it is there."""
+        self.hot.pop(path, None)
         entry = self._entries.pop(path, None)
-        if entry is not None:
-            self.bytes -= _bytes_of(entry.file)
+        self.used.pop(path, None)
+        if entry is not None and entry.file is not None:
+            self._weigh(entry.file, -1)
 
     def oldest_too_many(self) -> str | None:
-        """The path that has to go next; `None` if everything fits."""
+        """The path that has to go next; `None` if everything fits.
+
+        All are sorted by their use at times, and then go in this order, without those used since.
+        So whatever many that sort takes (0.15 s for 100,000) is paid for by as many uses.
+        """
         if self.bytes <= self._max_bytes or not self._entries:
             return None
-        return next(iter(self._entries))
+        while True:
+            while self._oldest:
+                path, tick = self._oldest.pop()
+                if path in self._entries and self.used.get(path) == tick:
+                    return path
+            self._oldest = sorted(self._uses(), key=itemgetter(1), reverse=True)
 
     def clear(self) -> None:
         """Let go of everything."""
         self._entries.clear()
-        self.bytes = 0
+        self.hot.clear()
+        self.used.clear()
+        self._oldest.clear()
+        self.bytes = self.descriptors = 0
+
+    def _uses(self) -> Iterator[tuple[str, int]]:
+        return ((path, self.used.get(path, 0)) for path in list(self._entries))
+
+    def _weigh(self, file: File, sign: int) -> None:
+        files = (file, *file.companions.values())
+        self.bytes += sign * (ENTRY_BYTES * len(files) + file.memory_bytes)
+        self.descriptors += sign * sum(one.descriptor is not None for one in files)
+
+    def _forget_orphans(self) -> None:
+        for path in list(self.used):
+            if path not in self._entries:
+                self.used.pop(path, None)
 
 
-def _bytes_of(file: File) -> int:
-    return ENTRY_BYTES if file.content is None else ENTRY_BYTES + len(file.content)
+def alike(one: File, other: File) -> bool:
+    """Whether two files were read of the same version, at the same place."""
+    return one is other or (
+        one.content == other.content
+        and one.real_path == other.real_path
+        and one.size == other.size
+        and one.mtime_ns == other.mtime_ns
+        and one.ctime_ns == other.ctime_ns
+        and one.inode == other.inode
+        and one.device == other.device
+    )

@@ -50,7 +50,7 @@ class Updater:
     def join(self) -> None:
         """Wait until the thread has ended, and give back its descriptor."""
         self._thread.join()
-        _wait_until_gone(self._thread.native_id)
+        wait_until_gone(self._thread.native_id)
         self.release()
 
     def release(self) -> None:
@@ -74,7 +74,8 @@ class Updater:
             self._failed()
 
 
-def _wait_until_gone(thread_id: int | None) -> None:
+def wait_until_gone(thread_id: int | None) -> None:
+    """Wait for the kernel to forget a thread that was joined."""
     # Before Python 3.13, join() returns while the kernel still counts the thread; Python 3.12
     # counts the kernel's threads at os.fork() and warns.
     deadline = time.monotonic() + _GONE_SECONDS

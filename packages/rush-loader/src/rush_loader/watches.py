@@ -39,6 +39,7 @@ _CONTENT = _NAMES | flags.MODIFY | flags.CLOSE_WRITE
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 
 Step = tuple[int, str]  # the watch of a directory, and a name in it
+Walked = dict[tuple[str, int], int]  # watches by directory and mask, from a walk just before
 
 
 class Unwatchable(Exception):
@@ -61,7 +62,7 @@ class Watches:
 
     def __init__(self, inotify: INotify) -> None:
         self._inotify = inotify
-        # By watch, by name: the paths that lead through it, and whether it is the file itself.
+        # By watch, by name: the paths (or keys) that lead through it, and whether it is the file.
         self._paths: dict[int, dict[str, dict[str, bool]]] = {}
         self._steps: dict[str, set[Step]] = {}
 
@@ -83,32 +84,41 @@ class Watches:
         """What was reported and not read yet; does not wait."""
         return list(self._inotify.read(timeout=0))
 
-    def follow(self, path: str) -> None:
+    def follow(self, path: str, key: str | None = None, walked: Walked | None = None) -> None:
         """Watch every name that `path` leads through now, and no others for it any more.
 
-        Raises `FileNotFound` if it leads nowhere, and `Unwatchable`; `path` is then forgotten.
+        With a `key`, by which it is known from then on, it may lead nowhere: it is watched as far
+        as it leads, and for what may come.
+
+        Paths that share directories and are followed one right after the other, without `read` in
+        between, can share `walked`: what changes meanwhile is reported for all of them later.
+
+        Raises `FileNotFound` if it leads nowhere, and `Unwatchable`; it is then forgotten.
         """
-        old = self._steps.get(path, set())
+        awaited = key is not None
+        walked = {} if walked is None else walked
+        key = path if key is None else key
+        old = self._steps.get(key, set())
         new: set[Step] = set()
-        self._steps[path] = new
+        self._steps[key] = new
         try:
-            self._walk(path, new)
+            self._walk(path, key, new, walked, awaited)
         except BaseException as error:
             new |= old
-            self.forget(path)
+            self.forget(key)
             if isinstance(error, OSError):
                 raise absent(path, error) from error
             raise
         for step in old - new:
-            self._release(path, step)
+            self._release(key, step)
 
-    def forget(self, path: str) -> None:
-        """Watch nothing for `path` any more."""
-        for step in self._steps.pop(path, ()):
-            self._release(path, step)
+    def forget(self, key: str) -> None:
+        """Watch nothing for this path or key any more."""
+        for step in self._steps.pop(key, ()):
+            self._release(key, step)
 
     def concerned(self, event: Event) -> list[tuple[str, bool]]:
-        """The paths that `event` is about, and whether it is about the file itself."""
+        """The paths or keys that `event` is about, and whether it is about the file itself."""
         if event.mask & flags.IGNORED:  # the kernel removed this watch, with its directory
             names = self._paths.pop(event.wd, {})
         else:
@@ -117,20 +127,24 @@ class Watches:
             return list(names.get(event.name, {}).items())
         return [(path, False) for paths in names.values() for path in paths]
 
-    def _walk(self, path: str, steps: set[Step]) -> None:
+    def _walk(self, path: str, key: str, steps: set[Step], walked: Walked, awaited: bool) -> None:
         last = None
-        for last in walk(path):
-            self._add(path, steps, *last, _NAMES)
+        try:
+            for last in walk(path):
+                steps.add(self._add(key, *last, _NAMES, walked))
+        except (FileNotFoundError, NotADirectoryError):
+            if not awaited:
+                raise
         if last is not None:
-            directory, name = last
-            watch = self._add(path, steps, directory, name, _CONTENT)
-            self._paths[watch][name][path] = True
+            watch, name = self._add(key, *last, _CONTENT, walked)
+            self._paths[watch][name][key] = True
 
-    def _add(self, path: str, steps: set[Step], directory: str, name: str, mask: int) -> int:
-        watch = self._watch(directory, mask)
-        self._paths[watch].setdefault(name, {}).setdefault(path, False)
-        steps.add((watch, name))
-        return watch
+    def _add(self, key: str, directory: str, name: str, mask: int, walked: Walked) -> Step:
+        watch = walked.get((directory, mask), -1)
+        if watch not in self._paths:
+            watch = walked[directory, mask] = self._watch(directory, mask)
+        self._paths[watch].setdefault(name, {}).setdefault(key, False)
+        return watch, name
 
     def _watch(self, directory: str, mask: int) -> int:
         try:
@@ -151,14 +165,14 @@ class Watches:
             self._paths[watch] = {}
         return watch
 
-    def _release(self, path: str, step: Step) -> None:
+    def _release(self, key: str, step: Step) -> None:
         watch, name = step
         names = self._paths.get(watch)
         if names is None:
             return  # the kernel removed it
-        paths = names.get(name, {})
-        paths.pop(path, None)
-        if not paths:
+        keys = names.get(name, {})
+        keys.pop(key, None)
+        if not keys:
             names.pop(name, None)
         if not names:
             del self._paths[watch]

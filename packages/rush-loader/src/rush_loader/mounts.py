@@ -1,0 +1,98 @@
+"""Several loaders as one, each below a prefix of its own."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from urllib.parse import quote
+
+from rush_http import Headers
+
+from .answers import Reply
+from .errors import FileNotFound, SlashMissing
+from .file import File
+from .listing import Listing
+from .loader import IN_PATHS, Loader
+
+
+class Mounts:
+    """Loaders by prefix, used as one `Loader`: ``Mounts({"/": site, "/docs/": manual})``.
+
+    A prefix begins and ends with a slash.  Of those that a path begins with, the longest counts; a
+    file that is not there is not looked for in the others.  The loaders are closed with it; they
+    may share a cache.  Raises `ValueError` for a prefix that could never match.
+    """
+
+    def __init__(self, loaders: Mapping[str, Loader]) -> None:
+        for prefix in loaders:
+            if not prefix.startswith("/") or not prefix.endswith("/") or "//" in prefix:
+                raise ValueError(f"a prefix is a path such as '/docs/', not {prefix!r:.80}")
+        self._loaders = sorted(loaders.items(), key=lambda pair: len(pair[0]), reverse=True)
+        self._prefixes = frozenset(loaders)
+
+    def load(self, path: str, cache: bool = True) -> File:
+        """The current version of the file at the request path: see `Loader.load`."""
+        prefix, loader = self._pick(path)
+        try:
+            return loader.load(path[len(prefix) - 1 :], cache)
+        except SlashMissing as error:
+            raise _below(prefix, path, error) from None
+
+    def answer(self, path: str, method: str, headers: Headers) -> Reply:
+        """What to send to a request for `path`: see `Loader.answer`."""
+        prefix, loader = self._pick(path)
+        try:
+            return loader.answer(path[len(prefix) - 1 :], method, headers)
+        except SlashMissing as error:
+            raise _below(prefix, path, error) from None
+
+    def listing(self, path: str) -> Listing:
+        """What is in the directory at the request path: see `Loader.listing`.
+
+        The directories that other loaders are mounted at are not in it, unless they are there.
+        """
+        prefix, loader = self._pick(path)
+        return loader.listing(path[len(prefix) - 1 :])._replace(path=path)
+
+    def cache_files(self, *paths: str) -> int:
+        """Load files ahead of their first request; returns how many: see `Loader.cache_files`.
+
+        Of a prefix, or what is above it, the loaders below it are asked for all they have.
+        """
+        found = 0
+        for path in paths:
+            directory = path if path.endswith("/") else f"{path}/"
+            below = [loader for prefix, loader in self._loaders if prefix.startswith(directory)]
+            found += sum(loader.cache_files("/") for loader in below)
+            if directory not in self._prefixes:
+                prefix, loader = self._pick(path)
+                with suppress(*([FileNotFound] if below else [])):
+                    found += loader.cache_files(path[len(prefix) - 1 :])
+        return found
+
+    def close(self) -> None:
+        """Close every loader, and its cache."""
+        for _, loader in self._loaders:
+            loader.close()
+
+    def __enter__(self) -> "Mounts":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pick(self, path: str) -> tuple[str, Loader]:
+        if f"{path}/" in self._prefixes:
+            raise SlashMissing(path, f"{quote(path, safe=IN_PATHS)}/")
+        for prefix, loader in self._loaders:
+            if path.startswith(prefix):
+                return prefix, loader
+        raise FileNotFound(path, "below none of the prefixes of these mounts")
+
+
+def _below(prefix: str, path: str, error: SlashMissing) -> SlashMissing:
+    return SlashMissing(path, quote(prefix[:-1], safe=IN_PATHS) + error.location)

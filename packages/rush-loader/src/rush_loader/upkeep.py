@@ -1,0 +1,397 @@
+"""What a cache keeps, and how it stays fresh.
+
+An entry is in one of these states, and each use begins by asking which::
+
+    hot       watched, nothing reported: used as it is, by a look-up without lock or system call
+    pressing  watched, something reported: read again by whoever comes first, the thread or a user
+    cold      watched by nobody yet, as after a fork: watched and checked at its next use
+    polled    cannot be watched: checked against the disk with every use
+
+`Store.hot` is the whole fast path: what must not be used unseen is taken out of it.  Everything
+else is guarded by `lock`, which is given back while a file is read, as that may take long.  One
+thread at a time reads for an entry, and who wants it meanwhile waits; for a polled one there may be
+many.
+
+Companions of an entry are files whose paths have something more at the end, there or not.  Each is
+followed, reported and read by itself (`parts.py`), under a key of its own; for users, they are one
+version with the file.  Whoever holds the lock may read the events of inotify.
+
+The descriptor, its watches and who reads it live and die together: an *epoch*.  A fork, a failure
+and `close` end it; the next use begins another, in which every entry is cold.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+
+from .changes import Changes
+from .epochs import Driver, Epochs
+from .errands import Errands, join
+from .errors import FileNotFound
+from .file import File
+from .inotify import INotify, flags
+from .keys import key_of, path_and_suffix
+from .options import Options
+from .parts import Parts
+from .reader import is_link
+from .store import Entry, Stats, Store
+from .turns import Turns
+from .updater import Updater
+from .watches import Unwatchable
+
+logger = logging.getLogger("rush_loader")
+
+_BUSY_SECONDS = 0.05  # until a step asks again whether somebody has read what is due
+
+
+class Upkeep:
+    """Entries by path, and all that is done to them; `AutoUpdatingCache` is its face.
+
+    Without threads, `drive` has events read (see `Epochs`), and `ring` has errands done.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        open_inotify: Callable[[], INotify],
+        drive: Callable[[int], Driver] | None = None,
+        ring: Callable[[], None] | None = None,
+    ) -> None:
+        self._options = options
+        self.store = Store(options.max_bytes)
+        self.lock = threading.Condition()
+        self.errands = Errands(self.lock, options.prepare, self._prepared, ring)
+        self.closed = False
+        self._reading = Turns(self.lock)
+        self._changes = Changes()
+        self._epochs = Epochs(open_inotify, drive or self._thread, self._began)
+        self._parts = Parts(options, self.store, self._changes, self._epochs, self._digest)
+
+    # Used by any thread
+
+    def look(self, path: str) -> File | None:
+        """The version of `path` that is current, if it is kept; for what is not hot."""
+        self._check_open()
+        entry = self.store.get(path)
+        if entry is None:
+            return None
+        if entry.polled_until > monotonic():
+            return self._poll(path, entry)
+        with self.lock:
+            self._reading.wait(path)
+            entry = self.store.get(path)
+            if entry is None:
+                return None
+            keys = self._unchecked(path, entry)
+            if keys:
+                self._refresh(path, entry, keys)
+                if self._changes:
+                    self._epochs.wake()  # it may have less time to wait now
+            if self.store.get(path) is not entry:
+                return None
+            self._heat(path, entry)
+            self.store.touch(path)
+            return entry.file
+
+    def add(self, path: str) -> File | None:
+        """Read and keep `path`, which was not kept; `None` if another thread was faster."""
+        with self.lock:
+            self._check_open()
+            self._reading.wait(path)
+            if path in self.store:
+                return None
+            entry = Entry()
+            with self._reading.take(path):
+                try:
+                    self._epochs.enrol(entry)
+                    self._reread(path, entry, list(self._options.suffixes))
+                    self._check_open()
+                except BaseException:
+                    self.drop(path)
+                    raise
+                return self._publish(path, entry)
+
+    def discard(self, path: str) -> None:
+        """Let go of `path`."""
+        with self.lock:
+            self.drop(path)
+
+    def count_miss(self) -> None:
+        """Note that what is asked for is not kept."""
+        with self.lock:
+            self.store.misses += 1
+
+    def stats(self) -> Stats:
+        """What was done until now, and what is kept."""
+        with self.lock:
+            return self.store.stats()
+
+    def resume(self) -> None:
+        """Begin to watch, if somebody has asked to be told of changes."""
+        with self.lock:
+            if self.errands.callbacks and len(self.store) and not self.closed:
+                with suppress(Unwatchable):
+                    self._epochs.begin()
+            self.errands.begin()
+
+    def close(self) -> None:
+        """End everything."""
+        with self.lock:
+            self.closed = True
+        self._halt()
+        with self.lock:
+            self._end_epoch()
+            self.store.clear()
+            self.errands.clear()
+
+    # Around a fork
+
+    def before_fork(self) -> None:
+        """End the epoch, and hold the lock."""
+        self._halt()
+        self.lock.acquire()
+        self._end_epoch()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Let threads begin again, and give back the lock: in a child it was the parent's."""
+        self._epochs.barred = self.closed
+        self.errands.allow()
+        if in_child:
+            self.lock = threading.Condition()
+            self._reading = Turns(self.lock)
+            self.errands.after_fork_in_child(self.lock)
+        else:
+            self.lock.release()
+
+    def _halt(self) -> None:
+        with self.lock:
+            self._epochs.barred = True
+            driver = self._epochs.stop()
+            worker = self.errands.stop()
+        if driver is not None:
+            driver.join()
+        join(worker)
+
+    # One use of what is not hot
+
+    def _unchecked(self, path: str, entry: Entry) -> list[str]:
+        """The suffixes of `entry` that must be read again before it is used."""
+        suffixes = self._options.suffixes
+        age = monotonic() - entry.checked_at
+        late = self._options.revalidate is not None and age >= self._options.revalidate
+        if late or not self._epochs.is_watched(entry):
+            return list(suffixes)
+        return [suffix for suffix in suffixes if self._changes.pressing(key_of(path, suffix))]
+
+    def _poll(self, path: str, entry: Entry) -> File | None:
+        """Compare with the disk; without the lock, as this may be a network's file system."""
+        read = {}
+        try:
+            for suffix in self._options.suffixes:
+                file = self._parts.read(path, suffix, entry, partial=True)
+                if file is not None:
+                    read[suffix] = file
+        except FileNotFound:
+            with self.lock:
+                if self.store.get(path) is entry:
+                    self._lose(path)
+            return None
+        if read != entry.read:  # two files are equal if they are the same object
+            with self.lock:
+                if self.store.get(path) is entry:
+                    before, entry.read = entry.read, read
+                    if entry.differs(before):
+                        self._publish(path, entry)
+        self.store.touch(path)
+        return entry.file
+
+    # With the lock held
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("the cache is closed")
+
+    def _refresh(self, path: str, entry: Entry, suffixes: list[str]) -> None:
+        """Bring these parts of `entry` up to date with the disk, or let go of it."""
+        before = dict(entry.read)
+        with self._reading.take(path):
+            if not self._epochs.is_watched(entry):
+                self._epochs.enrol(entry)
+            try:
+                self._reread(path, entry, suffixes)
+            except BaseException as error:
+                if self.store.get(path) is entry:
+                    self._lose(path)
+                if isinstance(error, FileNotFound):
+                    return
+                raise  # not known to be fresh: whoever wants it meets the error
+            if self.store.get(path) is not entry:
+                return  # deleted meanwhile
+            entry.checked_at = monotonic()
+            if entry.differs(before):
+                self._publish(path, entry)
+
+    def _reread(self, path: str, entry: Entry, suffixes: list[str]) -> None:
+        changes = self._parts.follow(path, suffixes, entry)
+        for suffix, change in changes.items():
+            self._parts.reread(path, suffix, entry, change, self._reading)
+
+    def _publish(self, path: str, entry: Entry) -> File:
+        """Give users what was read of `entry`."""
+        file = entry.version()
+        if entry.file is None:
+            entry.checked_at = monotonic()
+            self.store.put(path, entry, file)
+        else:
+            self.store.renew(entry, file)
+            self.errands.tell(path, "changed")
+        self.errands.prepare(path, file)
+        self._heat(path, entry)
+        self._make_room()
+        return file
+
+    def _prepared(self, path: str, file: File, prepared: File) -> None:
+        """Put a version in the place of that from which it was made."""
+        entry = self.store.get(path)
+        if entry is not None and entry.file is file:
+            self.store.replace(entry, prepared)
+            if path in self.store.hot:
+                self.store.hot[path] = prepared
+            self._make_room()
+
+    def _make_room(self) -> None:
+        while (oldest := self.store.oldest_too_many()) is not None:
+            self.drop(oldest)
+            self.store.evictions += 1
+
+    def _heat(self, path: str, entry: Entry) -> None:
+        """Let `get` find it without a lock from now on, if it may."""
+        if self._options.revalidate is not None or not self._epochs.is_watched(entry):
+            return
+        pressing = self._changes.pressing
+        if entry.file is not None and not any(
+            pressing(key_of(path, suffix)) for suffix in self._options.suffixes
+        ):
+            self.store.hot[path] = entry.file
+
+    def drop(self, path: str) -> None:
+        """Let go of `path`; with the lock held."""
+        self.store.pop(path)
+        self.errands.forget(path)
+        for suffix in self._options.suffixes:
+            key = key_of(path, suffix)
+            self._changes.take(key)
+            if self._epochs.watches is not None:
+                self._epochs.watches.forget(key)
+
+    def _lose(self, path: str) -> None:
+        """Let go of a path that has come to nothing."""
+        if path in self.store:
+            self.errands.tell(path, "gone")
+        self.drop(path)
+
+    # Watching
+
+    def _thread(self, descriptor: int) -> Driver:
+        return Updater(descriptor, self.step, self.failed)
+
+    def _began(self) -> None:
+        self.errands.begin()  # what a fork has interrupted
+        if self.errands.callbacks:  # to be told of changes, nobody has to ask for what is kept
+            self._suspect_all()
+            self._epochs.wake()
+
+    # Events
+
+    def step(self) -> float | None:
+        """Do what there is to do; how many seconds later to do so again, whatever happens."""
+        with self.lock:
+            self._digest()
+            due = self._changes.due(monotonic())
+        for key in due:
+            with self.lock:  # between two of them, others may have it
+                if self._epochs.stopping:
+                    return None
+                self._refresh_due(key)
+        with self.lock:
+            seconds = self._changes.seconds_left(monotonic())
+            if seconds is not None and self._reading:
+                seconds = max(seconds, _BUSY_SECONDS)
+            return seconds
+
+    def failed(self) -> None:
+        """The step cannot go on, for a reason that was logged."""
+        with self.lock:
+            self._epochs.fail()
+            self._end_epoch()
+
+    def _refresh_due(self, key: str) -> None:
+        path, suffix = path_and_suffix(key)
+        entry = self.store.get(path)
+        if path in self._reading:
+            return  # by somebody else, whom we do not wait for: others may change meanwhile
+        if entry is None:
+            self._changes.take(key)
+        elif self._changes.is_due(key, monotonic()):
+            try:
+                self._refresh(path, entry, self._unchecked(path, entry) or [suffix])
+            except OSError as error:
+                logger.warning("%r has changed and is read again when it is used: %s", path, error)
+            if self.store.get(path) is entry:
+                self._heat(path, entry)
+
+    def _digest(self) -> None:
+        """Take in what inotify has to say; does not wait."""
+        watches = self._epochs.watches
+        if watches is None:
+            return
+        now = monotonic()
+        for event in watches.read():
+            if event.mask & flags.Q_OVERFLOW:
+                self._suspect_all()
+                continue
+            for key, final in watches.concerned(event):
+                self._note(key, final, event.mask, now)
+
+    def _note(self, key: str, final: bool, mask: int, now: float) -> None:
+        path, suffix = path_and_suffix(key)
+        entry = self.store.get(path)
+        being_read = path in self._reading
+        if entry is None and not being_read:
+            self.drop(path)
+            return
+        if final and mask & (flags.DELETE | flags.MOVED_FROM):
+            if being_read and (suffix or entry is None):
+                self._changes.suspect(key)  # what is read now may be it
+            elif not suffix:
+                self._lose(path)
+            elif entry is not None:
+                self._changes.take(key)
+                if entry.read.pop(suffix, None) is not None:
+                    self._publish(path, entry)
+                return
+        elif not suffix:
+            self._changes.note(key, final=final, mask=mask, now=now)
+        elif final and mask & flags.CREATE and is_link(path + suffix):
+            self._changes.suspect(key)  # nobody will write and close it
+        else:
+            self._changes.note_companion(key, final=final, mask=mask, now=now)
+        known = entry.read.get(suffix) if entry is not None else None
+        if known is not None and known.content is None:
+            # Its old version cannot be sent any more, and size and times are never torn.
+            self._changes.suspect(key)
+        if self._changes.pressing(key):
+            self.store.hot.pop(path, None)
+
+    def _suspect_all(self) -> None:
+        self.store.hot.clear()
+        for path in [*self.store.paths(), *self._reading.paths()]:
+            for suffix in self._options.suffixes:
+                self._changes.suspect(key_of(path, suffix))
+
+    def _end_epoch(self) -> None:
+        self.store.hot.clear()
+        self._changes.clear()
+        self._epochs.end()

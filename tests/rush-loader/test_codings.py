@@ -1,0 +1,94 @@
+"""Compressing: what, with what, and only if it saves something."""
+
+import gzip
+import importlib
+import random
+
+import pytest
+
+from rush_loader import codings, compressed
+from rush_loader.mime import content_type, is_compressible
+from rush_loader.reader import read_file
+
+TEXT = "<p>All work and no play</p>\n" * 200
+
+
+def test_compressed(write):
+    file = read_file(write("page.html", TEXT))
+    shorter = compressed(file)
+    assert shorter.content == file.content
+    assert set(shorter.encodings) == set(codings.COMPRESSORS) >= {"gzip"}
+    assert gzip.decompress(shorter.encodings["gzip"]) == file.content
+    assert shorter.memory_bytes == len(TEXT) + sum(map(len, shorter.encodings.values()))
+    again = compressed(read_file(file.path))
+    assert again.encodings == shorter.encodings  # in every process the same
+
+
+LEFT_AS_THEY_ARE = [
+    ("small.html", "<p>" * 100),
+    ("picture.png", TEXT),
+    ("unknown", TEXT),
+    ("random.txt", random.Random(1).randbytes(5000)),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), LEFT_AS_THEY_ARE)
+def test_left_as_they_are(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    file = read_file(str(path))
+    assert compressed(file) is file
+    large = read_file(str(path), max_bytes=0)
+    assert compressed(large) is large
+
+
+def test_what_has_a_twin_is_not_compressed(write):
+    import dataclasses
+
+    file = read_file(write("page.html", TEXT))
+    twin = read_file(write("page.html.gz", "shorter"))
+    file = dataclasses.replace(file, companions={".gz": twin})
+    assert "gzip" not in compressed(file).encodings
+    assert file.memory_bytes == len(TEXT) + len("shorter")
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_with_packages(coding):
+    if coding not in codings.COMPRESSORS:
+        pytest.skip(f"no package for {coding} is installed")
+    content = TEXT.encode()
+    shorter = codings.COMPRESSORS[coding](content)
+    assert len(shorter) < len(content) / 10
+    names = {"br": ["brotli", "brotlicffi"], "zstd": ["compression.zstd", "backports.zstd"]}
+    for name in [*names[coding], "zstandard"]:
+        try:
+            decompress = importlib.import_module(name).decompress
+        except ImportError:
+            continue
+        assert decompress(shorter) == content
+        return
+    raise AssertionError(f"nothing here reads {coding}")
+
+
+def test_without_packages(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(codings, "import_module", missing)
+    assert list(codings._compressors()) == ["gzip"]
+
+
+COMPRESSIBLE = [
+    *("a.html", "a.css", "a.js", "a.json", "a.svg", "a.txt", "a.xml", "a.wasm", "a.ttf", "a.map"),
+    *("a.webmanifest", "a.geojson", "a.ico", "a.rss", "a.xhtml", "a.yaml"),
+]
+
+
+@pytest.mark.parametrize("name", COMPRESSIBLE)
+def test_compressible(name):
+    assert is_compressible(content_type(name))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.woff2", "a.zip", "a.gz", "a.mp4", "a.pdf", "a"])
+def test_not_compressible(name):
+    assert not is_compressible(content_type(name))
