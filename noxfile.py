@@ -13,6 +13,7 @@ import shutil
 import subprocess
 
 import nox
+from nox.command import CommandFailed
 
 # In order of dependency: each package may use only those before it.
 PACKAGES = ["epollserver", "rush-http", "rush-loader", "rush-web"]
@@ -45,6 +46,12 @@ find_pyenv_pythons()
 # Other parsers and clients, which tests compare with and meet; and the tool that varies bytes.
 PARSERS = ["hypothesis", "h11", "httptools"]
 CLIENTS = ["requests", "httpx", "aiohttp"]
+# What the tests of a package use beside it: its extras, users of it, and others to compare with.
+BESIDE = {
+    "rush-http": PARSERS,
+    "rush-loader": ["brotli", "backports.zstd", "jinja2"],
+    "rush-web": ["multipart", "itsdangerous", "werkzeug"],
+}
 # The newest one that is here and that atheris is built for
 FUZZING_PYTHON = next((name for name in PYTHONS[3::-1] if shutil.which(f"python{name}")), None)
 
@@ -74,8 +81,11 @@ def install(session: nox.Session, *packages: str) -> None:
 
 def install_what_there_is(session: nox.Session, *packages: str) -> None:
     """Install packages that some tests use; those are skipped where one is not to be had."""
-    for package in packages:
-        session.install("--only-binary=:all:", package, success_codes=[0, 1])
+    try:
+        session.install("--only-binary=:all:", *packages)
+    except CommandFailed:
+        for package in packages:
+            session.install("--only-binary=:all:", package, success_codes=[0, 1])
     # Otherwise a folder of its own in this one, which pytest stumbles over.
     session.env["HYPOTHESIS_STORAGE_DIRECTORY"] = str(pathlib.Path(session.cache_dir, "hypothesis"))
 
@@ -91,8 +101,8 @@ def tests(session: nox.Session) -> None:
     session.install("pytest", "pytest-xdist")
     for name in PACKAGES[: PACKAGES.index(chosen[-1]) + 1]:
         install(session, name)
-        if name == "rush-http":
-            install_what_there_is(session, *PARSERS)
+        if name in BESIDE:
+            install_what_there_is(session, *BESIDE[name])
         if name in chosen:
             workers = "2" if name == "rush-http" else "6"  # its tests compute, the others wait
             parallel = ["-n", workers, "--dist", "worksteal"]
@@ -149,7 +159,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: the four packages, then each example as a program of its own."""
-    session.install("mypy")
+    session.install("mypy", "jinja2")
     session.run("mypy", *(f"--package={name.replace('-', '_')}" for name in PACKAGES))
     for name in PACKAGES:  # one after the other: two may have an example of the same name
         session.run("mypy", *map(str, pathlib.Path("packages", name).glob("examples/**/*.py")))
@@ -182,6 +192,6 @@ def serve(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Compare a package with others; needs a C compiler."""
     name, *options = session.posargs or ["epollserver"]
-    session.install("uvloop")
+    session.install("uvloop", "whitenoise")
     install(session, *PACKAGES)
     session.run("python", f"tests/bench/{name}/compare.py", *options)

@@ -137,6 +137,42 @@ def test_help(said, arguments, words):
         assert word in output
 
 
+SHOWN = """
+server.add_redirect("/old", "/", 302)
+server.get("/user/<int:id>", lambda request: "x" in request.args)(index)
+server.route(any_path=True, methods={"LINK"})(index)
+"""
+
+
+def test_routes(said, module):
+    with (module / "app.py").open("a") as file:
+        file.write(SHOWN)
+    status, output, errors = said("routes", "app")
+    assert (status, errors) == (0, "")
+    where = re.escape(str(module / "app.py"))
+    assert re.fullmatch(
+        rf"any /old -> / \(302\)\nGET /: index \({where}:8\)\n"
+        rf"GET /user/<int:id> if <lambda> \({where}:\d+\): index \({where}:\d+\)\n"
+        rf"LINK any path: index \({where}:\d+\)\n",
+        output,
+    )
+
+
+def test_check(said, module):
+    assert said("check", "app:server") == (0, "no problems\n", "")
+    with (module / "app.py").open("a") as file:
+        file.write(SHOWN)
+    status, output, errors = said("check", "app")
+    assert (status, errors) == (1, "")
+    assert output.startswith("no-fallback: GET /user/<int:id> is 404 where the filter says no: ")
+
+
+def test_explain(said, module):
+    status, output, errors = said("explain", "app", "get", "/")
+    assert (status, errors) == (0, "")
+    assert re.fullmatch(r"GET /\n  -> handler GET /: index \(\S*app.py:8\)\n", output)
+
+
 MISTAKES = [
     # arguments, words on stderr
     ([], "required: COMMAND"),
@@ -158,6 +194,10 @@ MISTAKES = [
     (["run", "app:missing"], "'missing' is no WebServer of module 'app'; it has server, other\n"),
     (["run", "app:text"], "'text' is no WebServer of module 'app'; it has server, other\n"),
     (["run", "empty"], "'server' is no WebServer of module 'empty'; it has none\n"),
+    (["routes"], "required: MODULE:SERVER"),
+    (["routes", "missing"], "rush: no module 'missing' in HERE\n"),
+    (["explain", "app", "GET"], "required: TARGET"),
+    (["explain", "app", "GET", "x"], "rush: no request can ask so (400): target is neither"),
     (["run", "rootless"], "rush: no folder 'missing' in HERE\n"),
 ]
 

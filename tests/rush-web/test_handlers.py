@@ -92,7 +92,7 @@ def test_files_below_a_prefix(app):
     assert client.get("/static/css/a.css").body == b"a {}"
     assert client.get("/static/").body == b"index"
     assert client.get("/static/css/a.css", method="HEAD").headers["content-length"] == "4"
-    for path in ("/css/a.css", "/static", "/staticcss/a.css", "/static//css/a.css", "/static/css"):
+    for path in ("/css/a.css", "/static", "/staticcss/a.css", "/static//css/a.css"):
         assert client.get(path).status == 404, path
     assert client.get("/static/css/a.css", method="POST").status == 404
 
@@ -120,12 +120,10 @@ def test_no_files_by_default(app):
         "folder/secret",
         "%ff",
         "fifo",
-        "css",
         "x" * 5000,
     ],
 )
 def test_never_outside_of_the_root(app, prefix, path):
-    (app.root / "css").mkdir()
     (app.root.parent / "secret").write_text("secret")
     (app.root / ".env").write_text("secret")
     (app.root / "link").symlink_to(app.root.parent / "secret")

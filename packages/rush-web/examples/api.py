@@ -32,7 +32,7 @@ def shown(number: str) -> dict[str, object]:
 
 
 def existing(request: Request) -> str:
-    number = request.params["id"]
+    number: str = request.params["id"]
     if number not in notes:
         raise NotFound(f"there is no note {number!r:.20}")
     return number

@@ -13,19 +13,45 @@
         server.run()
 
 `WebServer` binds, forks its workers and watches over them.  In each worker a `HandlersManager`
-picks what answers a request: a redirect, then handlers by path, method and filter, then files.
+picks what answers a request: a redirect, then handlers by path, method and filter, then files;
+`WebServer.check` and `WebServer.explain` tell ahead what it will be.
 There is one `Request` in a worker, filled anew for each request: use it while the handler runs,
 and copy what must live longer.  A handler holds its worker until it returns.
 
-``rush serve DIR`` and ``rush run module:server`` do it from the command line.
+``rush serve DIR`` and ``rush run module:server`` do it from the command line; ``rush routes``,
+``rush check`` and ``rush explain`` show what is registered.
 """
 
 from .args import Args
+from .check import Problem
+from .converters import Convert
+from .cookies import CookieSigner
+from .explain import Explanation
+from .forms import Form, FormLimits, MultipartReader, Upload
+from .groups import Group
 from .handlers import HandlersManager
 from .request import Request
-from .routing import Filter, Handler, Route
+from .routing import Filter, Handler, MethodNotAllowed, Route
 from .server import WebServer
 
-__all__ = ["Args", "Filter", "Handler", "HandlersManager", "Request", "Route", "WebServer"]
+__all__ = [
+    "Args",
+    "Convert",
+    "CookieSigner",
+    "Explanation",
+    "Filter",
+    "Form",
+    "FormLimits",
+    "Group",
+    "Handler",
+    "HandlersManager",
+    "MethodNotAllowed",
+    "MultipartReader",
+    "Problem",
+    "Request",
+    "Route",
+    "Upload",
+    "WebServer",
+]
 
 __version__ = "0.1.0"

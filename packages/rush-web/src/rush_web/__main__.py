@@ -5,9 +5,13 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from rush_http import HttpError
 
 from . import __version__
+from .explain import described
+from .routing import Router
 from .server import WebServer, say
 from .sockets import CannotListen
 
@@ -23,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         server: WebServer = options.make(options)
+        if "show" in options:
+            return _shown(*options.show(server, options))
         for name in ("host", "port", "workers"):
             if getattr(options, name) is not None:
                 setattr(server, name, getattr(options, name))
@@ -41,6 +47,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 class _Mistake(Exception):
     """The command line asks for something that is not there."""
+
+
+def _shown(lines: Iterable[object], status: int) -> int:
+    for line in lines:
+        print(line)
+    return status
+
+
+def _routes(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[object], int]:
+    redirects = (f"any {path} -> {to[0]} ({to[1]})" for path, to in server.redirects.items())
+    endpoints = Router(server.routes).ordered()
+    routes = (described(route) for endpoint in endpoints for route in endpoint.routes)
+    files = [] if server.files is None else [f"GET,HEAD {server.files}: files of {server.root}"]
+    return (*redirects, *routes, *files), 0
+
+
+def _check(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[object], int]:
+    problems = server.check()
+    return problems or ["no problems"], 1 if problems else 0
+
+
+def _explain(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[object], int]:
+    try:
+        return [server.explain(options.method.upper(), options.target)], 0
+    except HttpError as error:
+        raise _Mistake(f"no request can ask so ({error.status}): {error}") from error
 
 
 def _serve(options: argparse.Namespace) -> WebServer:
@@ -113,11 +145,25 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the WebServer that a module has under a name.",
         epilog="example: rush run app:server --host 0.0.0.0 --workers 4",
     )
-    run.add_argument(
-        "server", metavar="MODULE:SERVER", help="module and name; the name is 'server' by default"
-    )
+    run.add_argument("server", metavar="MODULE:SERVER", help="module and name (by default server)")
     run.set_defaults(make=_run)
+    _add_shows(commands)
     return parser
+
+
+def _add_shows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that show what a module's server would do; nothing is served."""
+    for name, show, text in (
+        ("routes", _routes, "list what answers, in the order of picking"),
+        ("check", _check, "list what can never work; status 1 if there is anything"),
+        ("explain", _explain, "say who answers a request, and why"),
+    ):
+        command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        command.add_argument("server", metavar="MODULE:SERVER", help="module and name")
+        if show is _explain:
+            command.add_argument("method", metavar="METHOD", help="such as GET")
+            command.add_argument("target", metavar="TARGET", help="such as '/user/7?x=1'")
+        command.set_defaults(make=_run, show=show)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,19 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, TypeVar
 
 from rush_http import HttpServer, Limits
 from rush_loader import Loader
 
-from .handlers import HandlersManager, check_error_name, check_prefix, redirect_head
+from .check import Problem, find_problems
+from .explain import Explanation, explain
+from .groups import Group
+from .handlers import HandlersManager, check_error_name, check_prefix
 from .prefork import Link, Order, Prefork
-from .routing import Filter, Handler, Route
+from .routing import Handler
 from .sockets import open_sockets
 
 _log = logging.getLogger("rush_web")
@@ -30,7 +33,7 @@ _IDLE_GRACE = 0.5
 _QUICK_GRACE = 0.2
 
 
-class WebServer:
+class WebServer(Group):
     """Handlers and files, served by several processes.
 
     `host` and `port` are where (port 0: any free one).  `workers` is how many processes serve, by
@@ -38,7 +41,8 @@ class WebServer:
     files are served below the path `files` (``"/static/"``), by default not at all.
     `max_conns` and `limits` hold for each worker.  `listen="shared"` gives the workers one queue of
     connections instead of one each: for handlers that take long.  `grace` is how many
-    seconds SIGTERM leaves to requests that are on their way.
+    seconds SIGTERM leaves to requests that are on their way.  ``/x`` and ``/x/`` are two paths;
+    with ``trailing_slash="redirect"`` the one that no handler answers leads to the other one.
 
     Raises `ValueError` for options that make no sense.
     """
@@ -55,7 +59,9 @@ class WebServer:
         limits: Limits | None = None,
         listen: Literal["reuseport", "shared"] = "reuseport",
         grace: float = 30.0,
+        trailing_slash: Literal["strict", "redirect"] = "strict",
     ) -> None:
+        super().__init__()
         self.host = host
         self.port = port
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
@@ -65,56 +71,13 @@ class WebServer:
         self.limits = limits or Limits()
         self.listen = listen
         self.grace = grace
-        self.routes: list[Route] = []
-        """The routes in the order they were added."""
+        self.trailing_slash = trailing_slash
         self.error_handlers: dict[str, Handler] = {}
-        self.redirects: dict[str, tuple[str, int]] = {}
         self._on_startup: list[Callable[[Loader], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
 
     # What is served
-
-    def route(
-        self, path: str, methods: Iterable[str] = ("GET",), filter: Filter | None = None
-    ) -> Callable[[_H], _H]:
-        """Decorate the handler for a path: ``@server.route("/user/<name>")``.
-
-        A segment ``<name>`` matches any text without ``/``; ``request.params["name"]`` has it.
-        `filter` gets the request and returns whether the handler is for it; of several handlers
-        for a path and method, the first whose filter says yes is called.
-        A handler gets the `Request` and answers it.  HEAD is answered where GET is.
-        Raises `ValueError` or `TypeError` for a route that could never match.
-        """
-        if isinstance(methods, str):
-            raise TypeError(f"methods is a set of names, such as {{'GET'}}, not {methods!r}")
-        names = frozenset(method.upper() for method in methods)
-
-        def register(handler: _H) -> _H:
-            self.routes.append(Route(path, handler, names, filter))
-            return handler
-
-        return register
-
-    def get(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
-        """`route` for GET, and HEAD."""
-        return self.route(path, ("GET",), filter)
-
-    def post(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
-        """`route` for POST."""
-        return self.route(path, ("POST",), filter)
-
-    def put(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
-        """`route` for PUT."""
-        return self.route(path, ("PUT",), filter)
-
-    def patch(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
-        """`route` for PATCH."""
-        return self.route(path, ("PATCH",), filter)
-
-    def delete(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
-        """`route` for DELETE."""
-        return self.route(path, ("DELETE",), filter)
 
     def error_handler(self, name: str) -> Callable[[_H], _H]:
         """Decorate the handler for errors: ``"not-found"`` or ``"internal-error"``.
@@ -132,19 +95,23 @@ class WebServer:
 
         return register
 
-    def add_redirect(self, path: str, location: str, code: int = 301) -> None:
-        """Send requests of exactly `path` to `location`, whatever their method.
+    def check(self) -> list[Problem]:
+        """What can never work as it is registered: duplicates, loops, hidden files; see `Problem`.
 
-        Raises `ValueError` for a path with parameters, a status that is no redirect, and text
-        that no header may hold.
+        Nothing is bound or started; files are looked for in `root`.
         """
-        redirect_head(path, location, code)
-        self.redirects[path] = (location, code)
+        return find_problems(self)
 
-    def add_redirects(self, redirects: Mapping[str, str], code: int = 301) -> None:
-        """`add_redirect` for each path and location."""
-        for path, location in redirects.items():
-            self.add_redirect(path, location, code)
+    def explain(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Explanation:
+        """Say who would answer a request, and why: ``print(server.explain("GET", "/x?y=1"))``.
+
+        `target` is a path and perhaps a query, percent-encoded as in a URL.  Filters are called,
+        with a request that has no connection; handlers are not.
+        Raises `rush_http.BadRequest` for a target that no request can have.
+        """
+        return explain(self, method, target, headers or {}, body)
 
     def on_startup(self, callback: _S) -> _S:
         """Call ``callback(loader)`` in the parent, before anything is bound or forked.
@@ -215,6 +182,7 @@ class WebServer:
             loader,
             http_server,
             files=self.files,
+            trailing_slash=self.trailing_slash,
         )
 
         def obey(order: Order, queue: int) -> None:
@@ -263,6 +231,10 @@ class WebServer:
             raise ValueError(f"port is {self.port!r}: it must be 0 to 65535")
         if self.max_conns < 1:
             raise ValueError(f"max_conns is {self.max_conns!r}: it must be 1 or more")
+        if self.trailing_slash not in ("strict", "redirect"):
+            raise ValueError(
+                f"trailing_slash is 'strict' or 'redirect', not {self.trailing_slash!r}"
+            )
         if not self.grace >= 0:
             raise ValueError(f"grace is {self.grace!r}: it must be 0 seconds or more")
         if self.files is not None:

@@ -1,0 +1,149 @@
+"""Group: where handlers and redirects are registered, below a common prefix or at the top."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from .converters import CONVERTERS, Convert, Converter, own_converter
+from .redirects import Redirect, redirect_head, redirect_status
+from .routing import ANY_PATH, Filter, Handler, Route
+
+_H = TypeVar("_H", bound=Handler)
+
+
+class Group:
+    """Handlers whose paths begin with `prefix`; made by `WebServer.group` and `Group.group`.
+
+    Groups of one server share its routes, in the order they are added.
+    """
+
+    def __init__(self, prefix: str = "", *, within: "Group | None" = None) -> None:
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise ValueError(f"a prefix is such as '/api', without a slash at its end: {prefix!r}")
+        self.prefix: str = prefix if within is None else within.prefix + prefix
+        self.routes: list[Route] = [] if within is None else within.routes
+        """The routes in the order they were added; of all groups of the server."""
+        self.redirects: dict[str, Redirect] = {} if within is None else within.redirects
+        self.converters: dict[str, Converter] = (
+            dict(CONVERTERS) if within is None else within.converters
+        )
+        """The kinds of parameters by name."""
+
+    def group(self, prefix: str) -> "Group":
+        """A group whose paths begin with `prefix`, after the prefix of this one.
+
+        Raises `ValueError` for a prefix that does not begin with a slash, or ends with one.
+        """
+        if not prefix:
+            raise ValueError("a group has a prefix, such as '/api'")
+        return Group(prefix, within=self)
+
+    def route(
+        self,
+        path: str | None = None,
+        methods: Iterable[str] = ("GET",),
+        filter: Filter | None = None,
+        *,
+        any_path: bool = False,
+    ) -> Callable[[_H], _H]:
+        """Decorate the handler for a path: ``@server.route("/user/<int:id>")``.
+
+        A segment ``<name>`` matches any text without ``/``; ``request.params["name"]`` has it.
+        ``<int:name>``, ``<uuid:name>`` and own kinds (`add_converter`) match what they can
+        convert, ``<path:name>`` the rest of the path.  `any_path=True`, in place of a path, is for
+        whatever no other handler takes.
+        `filter` gets the request and returns whether the handler is for it; of several handlers
+        for a path and method, the first whose filter says yes is called.
+        A handler gets the `Request` and answers it.  HEAD is answered where GET is, and OPTIONS
+        wherever there is a handler.
+        Raises `ValueError` or `TypeError` for a route that could never match.
+        """
+        if isinstance(methods, str):
+            raise TypeError(f"methods is a set of names, such as {{'GET'}}, not {methods!r}")
+        if any_path == (path is not None):
+            raise ValueError(
+                f"a route's path begins with '/', or it has any_path=True instead: {path!r:.80}"
+            )
+        if any_path and self.prefix:
+            raise ValueError(f"any_path is of the server: use '/<path:rest>' below {self.prefix!r}")
+        full = ANY_PATH if path is None else self._path(path)
+        names = frozenset(method.upper() for method in methods)
+
+        def register(handler: _H) -> _H:
+            self.routes.append(Route(full, handler, names, filter, self.converters))
+            return handler
+
+        return register
+
+    def get(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for GET, and HEAD."""
+        return self.route(path, ("GET",), filter)
+
+    def post(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for POST."""
+        return self.route(path, ("POST",), filter)
+
+    def put(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for PUT."""
+        return self.route(path, ("PUT",), filter)
+
+    def patch(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for PATCH."""
+        return self.route(path, ("PATCH",), filter)
+
+    def delete(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+        """`route` for DELETE."""
+        return self.route(path, ("DELETE",), filter)
+
+    def add_converter(self, name: str, convert: Convert) -> None:
+        """Add a kind of parameter, for routes that are added after it: ``<hex:id>``.
+
+        ``convert(text)`` gets one segment that is not empty, and returns what
+        ``request.params`` shall have; a `ValueError` means that the route is not for this path.
+        Own kinds are tried after ``int`` and ``uuid``, in the order they were added, and before
+        plain text.  Raises `ValueError` for a name that is taken or none, `TypeError` for what
+        cannot be called.
+        """
+        self.converters[name] = own_converter(name, convert, self.converters)
+
+    def add_redirect(
+        self,
+        path: str,
+        location: str,
+        code: int | None = None,
+        *,
+        permanent: bool | None = None,
+        keep_query: bool = False,
+    ) -> None:
+        """Send requests of exactly `path` to `location`, whatever their method.
+
+        `location` is sent as it is, also below a prefix.  The status is 301, or 302 with
+        ``permanent=False``; 307 and 308 as `code` keep the method and the body.  The query of the
+        request is dropped, since the answer is rendered ahead; with `keep_query` it is put after
+        that of `location`.
+        Raises `ValueError` for a path with parameters, a status that is no redirect, `code` and
+        `permanent` that contradict each other, and text that no header may hold.
+        """
+        status = redirect_status(code, permanent)
+        full = self._path(path)
+        redirect_head(full, location, status)
+        self.redirects[full] = (location, status, True) if keep_query else (location, status)
+
+    def add_redirects(
+        self,
+        redirects: Mapping[str, str],
+        code: int | None = None,
+        *,
+        permanent: bool | None = None,
+        keep_query: bool = False,
+    ) -> None:
+        """`add_redirect` for each path and location."""
+        for path, location in redirects.items():
+            self.add_redirect(path, location, code, permanent=permanent, keep_query=keep_query)
+
+    def _path(self, path: str) -> str:
+        """The whole path; in a group, ``""`` is the prefix itself."""
+        if not self.prefix or not isinstance(path, str):
+            return path
+        if path and not path.startswith("/"):
+            raise ValueError(f"a route's path begins with '/': {path!r:.80}")
+        return self.prefix + path
