@@ -52,6 +52,9 @@ BESIDE = {
     "rush-loader": ["brotli", "backports.zstd", "jinja2"],
     "rush-web": ["multipart", "itsdangerous", "werkzeug"],
 }
+# Some tests show what is the same on every Python, and take their time: one runs them.
+NOT_ONCE = ["-m", "not once"]
+NEWEST = [name for name in PYTHONS if shutil.which(f"python{name}")][-1:]
 # The newest one that is here and that atheris is built for
 FUZZING_PYTHON = next((name for name in PYTHONS[3::-1] if shutil.which(f"python{name}")), None)
 
@@ -98,6 +101,8 @@ def tests(session: nox.Session) -> None:
     """
     chosen = [name for name in PACKAGES if name in session.posargs] or PACKAGES
     options = [argument for argument in session.posargs if argument not in PACKAGES]
+    if session.python not in NEWEST:
+        options += NOT_ONCE
     session.install("pytest", "pytest-xdist")
     for name in PACKAGES[: PACKAGES.index(chosen[-1]) + 1]:
         install(session, name)

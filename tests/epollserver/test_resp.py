@@ -96,6 +96,7 @@ def named(rows):
     return [repr(row[0])[:40] for row in rows]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(("wire", "expected"), ACCEPTED, ids=named(ACCEPTED))
 def test_accepted(split, wire, expected):
@@ -129,6 +130,7 @@ CONVERSATIONS = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(("wire", "expected"), CONVERSATIONS, ids=named(CONVERSATIONS))
 def test_conversation(client, split, wire, expected):

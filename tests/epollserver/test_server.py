@@ -319,6 +319,7 @@ def test_a_signal_ends_a_program_quietly(tmp_path, stop):
         assert client.recv(1) == b""
 
 
+@pytest.mark.once
 def test_an_idle_server_makes_no_system_calls(tmp_path, strace):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.replace('"127.0.0.1", 0)', '"127.0.0.1", 0), max_conns=1'))

@@ -11,6 +11,8 @@ from epollserver import DISCONNECT, RECEIVE, EpollServer, Reason
 
 LARGE = 8 << 20
 
+pytestmark = pytest.mark.once  # they wait for seconds
+
 
 @pytest.fixture
 def ended(server):

@@ -216,6 +216,7 @@ def test_large_transfers_both_ways_with_back_pressure(server, version, connect):
         assert clients.read_exactly(client, sent // 2) == DATA[: sent // 2]
 
 
+@pytest.mark.once
 def test_a_large_echo_under_back_pressure(make_server, context, pair, client_context):
     # The client sends and reads by turns, from memory to memory.
     server = make_server(ssl_context=context, high_water=65536)

@@ -135,6 +135,7 @@ with AutoUpdatingCache() as cache:
 """
 
 
+@pytest.mark.once
 def test_what_is_written_to_the_layers_of_an_overlay_is_seen(tmp_path):
     done = subprocess.run(
         ["unshare", "-rm", sys.executable, "-c", OVERLAY, tmp_path],
@@ -198,6 +199,7 @@ def test_after_an_overflow_everything_is_checked(make_cache, write, save, eventu
     eventually(lambda: cache[paths[1]].content == b"newer")
 
 
+@pytest.mark.once
 def test_a_real_overflow(make_cache, write, save, eventually):
     with open("/proc/sys/fs/inotify/max_queued_events") as setting:
         most = int(setting.read())

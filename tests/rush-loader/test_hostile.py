@@ -209,6 +209,7 @@ LINKS = [
 ]
 
 
+@pytest.mark.once
 def test_ten_thousand_swaps_never_get_out(make_cache, site, write):
     write("root/inside/page.html", "inside")
     write("root/inside/page.html.gz", "inside")

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from stress_writer import new_content, paths
 
 SECONDS = float(os.environ.get("STRESS_SECONDS", "2.5"))
@@ -30,6 +32,7 @@ def start(name, *arguments):
     )
 
 
+@pytest.mark.once
 def test_readers_never_see_a_torn_version(tmp_path):
     chance = random.Random(0)
     for path in paths(tmp_path, FILES):

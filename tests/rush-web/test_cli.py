@@ -202,6 +202,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES)
 def test_mistakes(said, module, arguments, words):
     (module / "empty.py").touch()

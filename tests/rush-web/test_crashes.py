@@ -36,6 +36,7 @@ def test_a_killed_worker_is_replaced_and_nobody_who_waits_is_lost(serve):
     assert program.stop() == 0
 
 
+@pytest.mark.once
 def test_a_worker_that_crashes_again_and_again(serve):
     """Its queue is served by the other one meanwhile."""
     program = serve("", CRASH)
@@ -71,6 +72,7 @@ os.register_at_fork(after_in_child=die)
 """
 
 
+@pytest.mark.once
 def test_a_worker_that_dies_before_it_serves(serve, tmp_path):
     program = serve("", DIES_YOUNG)
     one, other = program.pids()
@@ -146,6 +148,7 @@ def test_no_room_for_another_process(serve, tmp_path):
     assert "Traceback" not in str(program.log)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("status", [0, 1, 3])
 def test_whatever_status_a_handler_exits_with(serve, status):
     program = serve("", CRASH.replace("7", str(status)))
@@ -156,6 +159,7 @@ def test_whatever_status_a_handler_exits_with(serve, status):
     assert program.stop() == 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("what", ["SystemExit(5)", "KeyboardInterrupt", "GeneratorExit"])
 @pytest.mark.parametrize("where", ["a handler", "an error handler"])
 def test_what_is_no_exception_ends_the_worker(serve, what, where):

@@ -47,6 +47,7 @@ def test_a_worker_killed_by_a_signal_without_a_name_is_replaced(serve):
     assert program.stop() == 0
 
 
+@pytest.mark.once
 def test_requests_that_crash_hold_nobody_up_for_long(serve):
     """Back-off is for workers that cannot start; one that served is back within a moment."""
     program = serve("", CRASH + "\nserver.workers = 1\n")

@@ -78,6 +78,7 @@ def test_ipv6(launch, write):
 # The end
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("group", [False, True], ids=["parent", "group"])
 def test_it_ends_at_once_with_idle_connections(serve, signum, group):
@@ -133,6 +134,7 @@ def test_a_second_signal_ends_it_at_once(serve, fifo):
     assert program.wait() in (0, -signal.SIGINT)  # one more may have met the interpreter's end
 
 
+@pytest.mark.once
 def test_what_does_not_end_in_time_is_killed(serve, fifo):
     program = serve("grace=0.1", FIFO)
     with program.client() as client:
@@ -144,6 +146,7 @@ def test_what_does_not_end_in_time_is_killed(serve, fifo):
     assert "is killed" in str(program.log)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_signals_while_it_starts(launch, write, signum):
     """At any moment: it ends, nothing is left, and nothing worse than the signal is said."""

@@ -456,6 +456,7 @@ def generated(rng):
 ROUTE_SETS = int(os.environ.get("ROUTE_SETS", "1000"))
 
 
+@pytest.mark.once
 def test_the_same_pick_as_trying_every_route():
     rng = random.Random(2026)
     found = 0

@@ -65,6 +65,7 @@ def test_addresses_that_cannot_be_had(listen):
     assert ended == [True, True]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("listen", ["reuseport", "shared"])
 def test_a_second_server_on_the_port(serve, launch, write, listen):
     program = serve(f"listen={listen!r}")

@@ -7,13 +7,23 @@ import html
 import sys
 from urllib.parse import quote
 
-from rush_http import HttpServer, NotFound, date_line, render
+from epollserver import Connection
+from rush_http import Headers, HttpServer, NotFound, Protocol, date_line
 from rush_loader import FileNotFound, Loader, SlashMissing
+
+HTML = "text/html; charset=utf-8"
 
 
 def main(folder: str, port: int = 0) -> None:
-    def answer(body, conn, protocol, method, path, query, headers):
-        line = conn.data.connection_line
+    def answer(
+        body: bytes,
+        conn: Connection,
+        protocol: Protocol,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+    ) -> None:
         try:
             reply = loader.answer(path, method, headers)
         except SlashMissing as error:
@@ -21,16 +31,15 @@ def main(folder: str, port: int = 0) -> None:
         except FileNotFound:
             if not path.endswith("/"):
                 raise NotFound(path) from None  # the server answers with a plain 404
-            page = list_page(path).encode()
-            server.send(conn, render(200, page, content_type="text/html", connection_line=line))
+            server.respond(conn, list_page(path).encode(), content_type=HTML)
         else:
-            head = b"%b%b%b\r\n" % (reply.head, date_line(), line)
+            head = b"%b%b%b\r\n" % (reply.head, date_line(), conn.data.connection_line)
             if reply.file is None:
                 server.send(conn, head + reply.body)
             else:  # too large to be kept in memory
                 server.send_parts(conn, head, reply.file.open(), reply.parts)
 
-    def list_page(path):
+    def list_page(path: str) -> str:
         lines = []
         for item in loader.listing(path).items:
             name = item.name + "/" * (item.kind == "directory")
