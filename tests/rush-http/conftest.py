@@ -1,11 +1,14 @@
 import contextlib
 import functools
 import queue
+import shutil
 import time
 from typing import NamedTuple
 
 import pytest
 
+import certificates
+import rawclient
 from rush_http import END, Head, HttpError, HttpServer, Memo, RequestParser
 
 PATIENCE = 20.0
@@ -161,20 +164,61 @@ def until_fixture():
     return until
 
 
-@pytest.fixture
-def serve():
-    """Start servers in threads of their own, on a free port; they are closed at the end."""
-    servers = []
+def pytest_configure(config):
+    config.addinivalue_line("markers", "over_tls(also=True): run a test of a server over TLS too")
 
-    def start(callback, address=("127.0.0.1", 0), **options):
+
+def pytest_generate_tests(metafunc):
+    mark = metafunc.definition.get_closest_marker("over_tls")
+    if mark is not None and mark.args != (False,) and "make_server" in metafunc.fixturenames:
+        metafunc.parametrize("transport", ["plain", "tls"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def contexts(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    return certificates.contexts(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def transport(request):
+    """What is spoken below HTTP: "plain" TCP, or "tls" (see the mark `over_tls`)."""
+    return getattr(request, "param", "plain")
+
+
+@pytest.fixture
+def make_server(request, transport):
+    """Make servers on a free port that are closed at the end; `RawClient` knows how to speak."""
+    servers, addresses = [], []
+
+    def make(callback, address=("127.0.0.1", 0), **options):
+        if transport == "tls":
+            options["ssl_context"], client_context = request.getfixturevalue("contexts")
         server = HttpServer(address, on_message_complete=callback, **options)
         servers.append(server)
+        if transport == "tls":
+            addresses.append(server.address)
+            rawclient.TLS[server.address] = client_context
+        return server
+
+    yield make
+    for address in addresses:
+        del rawclient.TLS[address]
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def serve(make_server):
+    """Start servers in threads of their own, on a free port; they are closed at the end."""
+
+    def start(callback, address=("127.0.0.1", 0), **options):
+        server = make_server(callback, address, **options)
         server.run(threaded=True)
         return server
 
-    yield start
-    for server in servers:
-        server.close()
+    return start
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 from rawclient import RawClient, request
 from rush_http import Deferred, Limits, render, render_head
 
+pytestmark = pytest.mark.over_tls
+
 PATIENCE = 20.0
 
 

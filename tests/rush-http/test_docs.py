@@ -19,12 +19,13 @@ import pytest
 
 import rush_http
 from rawclient import RawClient, request
-from rush_http import Limits
+from rush_http import Limits, conditional, negotiation
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "packages/rush-http"
 README = (PACKAGE / "README.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```console\n(.*?)```", README, re.DOTALL)
-PUBLIC = [(name, getattr(rush_http, name)) for name in rush_http.__all__]
+DOORS = [rush_http, conditional, negotiation]
+PUBLIC = [(name, getattr(door, name)) for door in DOORS for name in door.__all__]
 SECONDS = 20
 
 
@@ -71,7 +72,7 @@ def curl(*arguments, body=b""):
 
 
 def test_readme_has_programs():
-    assert len(PROGRAMS) == README.count("```python") == 5
+    assert len(PROGRAMS) == README.count("```python") == 7
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -149,8 +150,19 @@ def test_public_names_have_docstrings(name, thing):
             assert inspect.getdoc(getattr(thing, key)), f"{name}.{key}"
 
 
-def test_all_is_sorted_and_complete():
-    assert sorted(rush_http.__all__) == sorted(set(rush_http.__all__))
+@pytest.mark.parametrize("door", DOORS)
+def test_all_is_sorted_and_complete(door):
+    assert sorted(door.__all__) == sorted(set(door.__all__))
+
+
+@pytest.mark.parametrize("door", [conditional, negotiation])
+def test_readme_has_the_names_of_a_door(door):
+    table = README.partition(f"| `{door.__name__}` | |\n")[2].partition("\n\n")[0]
+    first = re.findall(r"^\| `([A-Za-z_]+)", table, re.M)
+    assert {name for name in first if name != "representation"} == set(door.__all__)
+
+
+def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", rush_http.__version__)
 
 

@@ -10,15 +10,17 @@ import pytest
 from rawclient import RawClient, request
 from rush_http import BodyReceiver, HttpServer, Limits
 
+pytestmark = pytest.mark.over_tls
+
 PATIENCE = 20.0
 
 
 class Running:
     """A server whose `run` returns in a thread; ``/later`` is answered when the test says so."""
 
-    def __init__(self, **options):
+    def __init__(self, make_server, **options):
         self.waiting = queue.Queue()
-        self.server = HttpServer(("127.0.0.1", 0), on_message_complete=self.callback, **options)
+        self.server = make_server(self.callback, **options)
         self.address = self.server.address
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
@@ -42,11 +44,11 @@ class Running:
 
 
 @pytest.fixture
-def running():
+def running(make_server):
     with contextlib.ExitStack() as stack:
 
         def start(**options):
-            running = Running(**options)
+            running = Running(make_server, **options)
             stack.callback(running.server.close)
             stack.callback(running.thread.join)
             stack.callback(running.server.stop, 0)
@@ -148,8 +150,7 @@ def test_large_answer_is_sent_to_its_end(running):
     data = bytes(16 << 20)
     with RawClient(running.address) as client:
         client.send(request("/", method="PUT", body=data))
-        head = client.sock.recv(1000, socket.MSG_PEEK)  # it has begun
-        assert head.startswith(b"HTTP/1.1 200 OK")
+        assert client.begun().startswith(b"HTTP/1.1 200 OK")
         running.stop(idle_grace=0.01)
         assert client.response().body == b"/" + data
         assert client.rest() == b""
@@ -218,7 +219,7 @@ def test_client_that_is_behind_gets_all_it_asked_for_before_the_stop(running):
     with RawClient(running.address) as client:
         data = bytes(4 << 20)
         client.send(request("/1", method="PUT", body=data) + request("/2"))
-        assert client.sock.recv(1000, socket.MSG_PEEK).startswith(b"HTTP/1.1 200 OK")
+        assert client.begun().startswith(b"HTTP/1.1 200 OK")
         running.stop(idle_grace=0.01)
         assert client.response().body == b"/1" + data
         assert client.response().body == b"/2"

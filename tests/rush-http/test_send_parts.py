@@ -7,6 +7,8 @@ import pytest
 from rawclient import RawClient, request
 from rush_http import render_head
 
+pytestmark = pytest.mark.over_tls
+
 
 class File:
     """A file that knows how often it was closed."""

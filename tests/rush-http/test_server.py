@@ -1,7 +1,5 @@
 """Requests and answers, over real sockets."""
 
-import io
-import logging
 import os
 import re
 import socket
@@ -10,7 +8,9 @@ import threading
 import pytest
 
 from rawclient import RawClient, request
-from rush_http import Forbidden, Headers, HttpError, HttpServer, Limits, render, render_head
+from rush_http import Headers, HttpServer, Limits, render, render_head
+
+pytestmark = pytest.mark.over_tls
 
 
 def test_seven_arguments(serve):
@@ -116,7 +116,7 @@ def test_pipelined_answers_come_in_order(site):
             assert client.response().body == expected
 
 
-def test_answers_of_one_wake_up_are_written_together(serve):
+def test_answers_of_one_wake_up_are_written_together():
     server = HttpServer(("127.0.0.1", 0))
     server.on_message_complete = lambda body, conn, *rest: server.respond(conn, b"hello")
     # A record per send(2)
@@ -134,6 +134,7 @@ def test_answers_of_one_wake_up_are_written_together(serve):
         assert b"HTTP/1.1 400 Bad Request\r\n" in data
 
 
+@pytest.mark.over_tls(False)
 def test_2000_pipelined_requests_that_are_not_read_at_first(serve, until):
     most = {"queued": 0, "buffered": 0}
 
@@ -264,258 +265,6 @@ def test_bodies_of_all_connections_have_a_limit(site, until):
         first.send(request("/", method="PUT", body=b"z" * 1000))
         assert first.response().status == 200
     assert server.bodies_bytes == 0
-
-
-# Refusals
-
-REFUSED = [
-    (b"BAD\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
-    (b"GET / HTTP/2.0\r\n\r\n", 505),
-    (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    (b"GET /" + b"a" * 20_000, 414),
-    (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200, 431),
-    (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413),
-    (b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2000000\r\n", 413),
-    (b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
-    (b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", 501),
-]
-
-
-@pytest.mark.parametrize(("wire", "status"), REFUSED, ids=[repr(r[0][:70]) for r in REFUSED])
-def test_refused_after_good_requests(site, caplog, wire, status):
-    caplog.set_level(logging.INFO, "rush_http")
-    with RawClient(site().address) as client:
-        client.send(request("/1") + request("/2", body=b"x") + wire)
-        client.end()
-        assert client.response().body == b"GET /1? "
-        assert client.response().body == b"GET /2? x"
-        answer = client.response()
-        assert (answer.status, answer.headers["connection"]) == (status, "close")
-        assert answer.body.startswith(b"%d " % status)
-        assert client.rest() == b""
-    assert [record.message[:9] for record in caplog.records] == ["refused: "]
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        b"HEAD / HTTP/1.1\r\n\r\n",
-        b"HEAD / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
-        b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
-        b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-    ],
-)
-def test_refused_head_has_no_body(site, wire):
-    with RawClient(site().address) as client:
-        client.send(wire)
-        client.end()
-        data = client.rest()
-    assert data.startswith(b"HTTP/1.1 4")
-    assert data.endswith(b"\r\n\r\n")
-    assert data.count(b"\r\n\r\n") == 1
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        b"BAD\r\n\r\n",
-        b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" * 2,
-    ],
-)
-def test_client_that_sends_on_gets_to_read_the_answer(site, start):
-    with RawClient(site().address) as client:
-        client.send(start)
-        client.send(bytes(10 << 20))  # not reset while it sends
-        answer = client.response()  # nor before it reads
-        assert answer.headers["connection"] == "close"
-        with pytest.raises(EOFError):
-            client.response()
-
-
-def test_client_that_sends_for_ever_is_cut_off(site):
-    limits = Limits(linger_bytes=100_000, linger_seconds=0.2)
-    with RawClient(site(limits=limits).address) as client:
-        client.send(b"BAD\r\n\r\n")
-        assert client.response().status == 400
-        with pytest.raises(ConnectionError):
-            client.send_for_ever(bytes(1 << 20))
-
-
-def test_each_client_has_its_own_headers(serve):
-    server = serve(
-        lambda body, conn, protocol, method, path, query, headers: server.respond(
-            conn, repr(headers.lines()).encode()
-        )
-    )
-    clients = [RawClient(server.address) for _ in range(20)]
-    for _ in range(3):
-        for number, client in enumerate(clients):
-            body = client.get("/", f"Cookie: of={number}", f"X-{number}: x", "Accept: */*").body
-            assert eval(body) == (
-                ("host", "test"),
-                ("cookie", f"of={number}"),
-                (f"x-{number}", "x"),
-                ("accept", "*/*"),
-            )
-    for client in clients:
-        client.sock.close()
-
-
-LEAVING = [
-    b"",
-    b"\r\n",
-    b"GET",
-    b"GET / HTTP/1.1\r\nHo",
-    request()[:-1],
-    request(),
-    request() * 1000,
-    request("/", "Connection: close"),
-    request("/", "Content-Length: 10", method="PUT"),
-    request("/", "Content-Length: 10", method="PUT") + b"hello",
-    request("/", "Expect: 100-continue", "Content-Length: 10", method="PUT"),
-    request("/", "Transfer-Encoding: chunked", method="PUT") + b"a\r\nhel",
-    request("/", "Transfer-Encoding: chunked", method="PUT") + b"5\r\nhello\r\n0\r\nX",
-    b"BAD\r\n\r\n",
-    b"BAD\r\n\r\n" + bytes(100_000),
-    request("/large") * 20,
-]
-
-
-@pytest.mark.parametrize("how", ["close", "reset", "half"])
-@pytest.mark.parametrize("wire", LEAVING, ids=[repr(wire[:60]) for wire in LEAVING])
-def test_client_that_leaves_costs_only_itself(serve, until, caplog, wire, how):
-    def callback(body, conn, protocol, method, path, query, headers):
-        server.respond(conn, bytes(1 << 20 if path == "/large" else 5))
-
-    server = serve(callback)
-    with RawClient(server.address) as witness:
-        assert witness.get("/").status == 200
-        leaver = RawClient(server.address)
-        leaver.send(wire)
-        if how == "half":
-            leaver.end()
-            leaver.rest()
-        elif how == "reset":
-            leaver.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        leaver.sock.close()
-        until(server, lambda: len(server.epoll.connections) == 1)
-        assert witness.get("/").status == 200
-    assert server.bodies_bytes == 0
-    assert not [record for record in caplog.records if record.levelno > logging.INFO]
-
-
-# Callbacks that fail
-
-
-def failing(serve, error, **options):
-    def callback(body, conn, protocol, method, path, query, headers):
-        if path == "/fail":
-            raise error
-        server.respond(conn, b"fine")
-
-    server = serve(callback, **options)
-    return server
-
-
-def test_callback_that_raises_is_500(serve, caplog):
-    with RawClient(failing(serve, ZeroDivisionError("by me")).address) as client:
-        for _ in range(2):  # the second one the short way
-            answer = client.get("/fail")
-            assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
-            assert "connection" not in answer.headers
-        assert client.get("/").body == b"fine"
-        assert client.get("/fail", method="HEAD").status == 500
-        assert client.get("/", "Connection: close").body == b"fine"
-    assert len(caplog.records) == 3
-    assert caplog.records[0].exc_info[0] is ZeroDivisionError
-    assert "by me" in caplog.text
-
-
-def test_callback_that_refuses(serve, caplog):
-    caplog.set_level(logging.INFO, "rush_http")
-    with RawClient(failing(serve, Forbidden("not you")).address) as client:
-        answer = client.get("/fail")
-        assert (answer.status, answer.body) == (403, b"403 Forbidden\n")
-        assert client.get("/").body == b"fine"
-    assert [record.message for record in caplog.records] == ["refused: not you"]
-    with RawClient(failing(serve, HttpError(status=418)).address) as client:
-        assert client.get("/fail").status == 418
-
-
-def test_callback_that_raises_between_pipelined_requests(serve):
-    with RawClient(failing(serve, KeyError("x")).address) as client:
-        client.send(request("/") + request("/fail") + request("/"))
-        assert [client.response().status for _ in range(3)] == [200, 500, 200]
-
-
-def test_callback_that_raises_after_its_answer(serve, caplog):
-    def callback(body, conn, *rest):
-        server.respond(conn, b"answer")
-        raise ZeroDivisionError
-
-    server = serve(callback)
-    with RawClient(server.address) as client:
-        client.send(request() * 3)
-        for _ in range(3):
-            assert client.response().body == b"answer"
-    assert len(caplog.records) == 3
-
-
-def test_answering_twice(serve, until):
-    errors = []
-
-    def callback(body, conn, *rest):
-        server.respond(conn, b"once")
-        for again in (
-            lambda: server.respond(conn, b"twice"),
-            lambda: server.send(conn, b"twice"),
-            lambda: server.send_file(conn, b"", io.BytesIO(), 0, 0),
-        ):
-            with pytest.raises(RuntimeError, match="no request awaits an answer"):
-                again()
-            errors.append(True)
-
-    server = serve(callback)
-    with RawClient(server.address) as client:
-        client.send(request() * 2)
-        assert [client.response().body for _ in range(2)] == [b"once", b"once"]
-        assert client.get("/").body == b"once"
-    until(server, lambda: len(errors) == 9)  # the last answer was out before it asked again
-
-
-def test_response_that_cannot_be_sent_is_not(serve, caplog):
-    def callback(body, conn, protocol, method, path, query, headers):
-        server.respond(conn, b"", headers=[("Location", path)])
-
-    server = serve(callback)
-    with RawClient(server.address) as client:
-        assert client.get("/a%0d%0aSet-Cookie:%20b").status == 500  # the path has a CRLF
-        assert client.get("/a").headers["location"] == "/a"
-    assert "ValueError" in caplog.text
-
-
-def test_without_a_callback(serve, caplog):
-    with RawClient(serve(None).address) as client:
-        assert client.get("/").status == 500
-    assert "no on_message_complete" in caplog.text
-
-
-def test_callback_that_closes(serve, until):
-    calls = []
-
-    def callback(body, conn, *rest):
-        calls.append(rest)
-        conn.close()
-
-    server = serve(callback)
-    with RawClient(server.address) as client:
-        client.send(request() * 5)
-        assert client.rest() == b""
-    assert len(calls) == 1
-    until(server, lambda: not server.epoll.connections)
 
 
 # Other answers

@@ -11,6 +11,8 @@ import pytest
 from rawclient import RawClient, request
 from rush_http import HttpServer, Limits, ResponseStream
 
+pytestmark = pytest.mark.over_tls
+
 PATIENCE = 20.0
 
 
@@ -356,6 +358,33 @@ def test_half_closed_client_gets_all(started, in_loop):
         assert chunks(client) == [b"still"]
         assert client.response().body == b"plain"
         assert client.rest() == b""
+
+
+def test_request_that_comes_when_a_stream_behind_a_late_answer_begins_waits(serve):
+    waiting = queue.Queue()
+
+    def callback(body, conn, protocol, method, path, query, headers):
+        if path == "/late":
+            waiting.put(server.defer(conn))
+        elif path == "/stream":
+            client.send(request("/next"))  # it is there before this turn is over
+            waiting.put(server.start_stream(conn))
+        else:
+            server.respond(conn, path.encode())
+
+    server = serve(callback)
+    with Client(server.address) as client:
+        client.send(request("/late") + request("/stream"))
+        waiting.get(timeout=PATIENCE).respond(b"late")
+        stream = waiting.get(timeout=PATIENCE)
+        assert client.response().body == b"late"
+        stream.write(b"some")
+        assert client.read_head()[0] == 200
+        assert client.line() == "4"
+        stream.finish()
+        assert client.exactly(6) == b"some\r\n"
+        assert chunks(client, head=False) == []
+        assert client.response().body == b"/next"
 
 
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/1.0"])

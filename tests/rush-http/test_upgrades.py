@@ -8,6 +8,8 @@ from epollserver import Reason
 from rawclient import RawClient, request
 from rush_http import BodyReceiver, Limits
 
+pytestmark = pytest.mark.over_tls
+
 PATIENCE = 20.0
 WANTED = ("Connection: keep-alive, Upgrade", "Upgrade: other, Shout")
 

@@ -11,6 +11,8 @@ from epollserver import Reason
 from rawclient import RawClient, request
 from rush_http import BodyReceiver, ContentTooLarge, Forbidden, HttpError, Limits
 
+pytestmark = pytest.mark.over_tls
+
 PATIENCE = 20.0
 CHUNKED = "Transfer-Encoding: chunked"
 
@@ -300,7 +302,7 @@ def test_echo_while_it_comes(serve):
     with RawClient(server.address) as client:
         for _ in range(3):
             client.send(put("/", "Content-Length: 30") + b"a" * 10)
-            client.sock.recv(1, socket.MSG_PEEK)  # it has begun
+            client.begun()
             client.send(b"b" * 10)
             client.send(b"c" * 10)
             client.send(put("/", body=b"d" * 30))

@@ -60,21 +60,6 @@ def observed(parser, pieces, *, short=False, body_bytes=None):
     return messages, current, error
 
 
-def same(result, other):
-    """Whether these are the same requests, and the same refusal.
-
-    Of a body that is refused in its middle, more or less may have been given before that.
-    """
-    messages, unfinished, error = result
-    others, other_unfinished, other_error = other
-    if error and unfinished and other_unfinished and unfinished != other_unfinished:
-        (head, body), (other_head, other_body) = unfinished, other_unfinished
-        if not (body.startswith(other_body) or other_body.startswith(body)):
-            return False
-        unfinished, other_unfinished = head, other_head
-    return (messages, unfinished, error) == (others, other_unfinished, other_error)
-
-
 def held_bytes(parser, memo):
     """The size of all bytes and text that only the parser holds."""
     seen, total, todo = {id(memo), id(DEFAULT), id(SMALL)}, 0, [parser]
@@ -127,7 +112,7 @@ def check(wire):
     for limits in (DEFAULT, SMALL):
         plain = observed(RequestParser(limits), whole(wire))
         for name, result in other_ways(wire, limits):
-            if not same(result, plain):
+            if result != plain:
                 raise Broken(f"{name} is not plain and whole: {result!r:.300} != {plain!r:.300}")
     check_memory(wire, SMALL)
     limited = [
@@ -135,7 +120,7 @@ def check(wire):
         for memo in (None, Memo())
         for split in (whole, thirds)
     ]
-    if not all(same(result, limited[0]) for result in limited):
+    if not all(result == limited[0] for result in limited):
         raise Broken(f"bodies with a limit of their own differ: {limited!r:.300}")
 
 

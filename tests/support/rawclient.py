@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 PATIENCE = 20.0
 
+TLS = {}
+"""The addresses where TLS is spoken, each with the `ssl` context of its clients."""
+
 
 class Response(NamedTuple):
     status: int
@@ -25,7 +28,11 @@ class RawClient:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE)
         self.sock.connect(address)
-        self._buffer = b""
+        if address in TLS:
+            self.sock = TLS[address].wrap_socket(
+                self.sock, server_hostname="localhost", suppress_ragged_eofs=False
+            )
+        self._buffer = bytearray()
 
     def __enter__(self):
         return self
@@ -54,7 +61,8 @@ class RawClient:
         """The next answer, an interim one included."""
         while b"\r\n\r\n" not in self._buffer:
             self._more()
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        head = self._taken(self._buffer.index(b"\r\n\r\n"))
+        del self._buffer[:4]
         first, *lines = head.split(b"\r\n")
         status = int(re.fullmatch(rb"HTTP/1\.1 ([0-9]{3}) [ -~]*", first)[1])
         headers = {}
@@ -69,10 +77,20 @@ class RawClient:
         body = b"" if without_body else self.exactly(length)
         return Response(status, headers, body, head)
 
+    def begun(self):
+        """Wait until something has come; returns what there is, and leaves it there."""
+        if not self._buffer:
+            self._more()
+        return self._buffer
+
     def exactly(self, count):
         while len(self._buffer) < count:
             self._more()
-        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        return self._taken(count)
+
+    def _taken(self, count):
+        data = bytes(memoryview(self._buffer)[:count])
+        del self._buffer[:count]
         return data
 
     def rest(self):
@@ -80,13 +98,12 @@ class RawClient:
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 self._more()
-        data, self._buffer = self._buffer, b""
-        return data
+        return self._taken(len(self._buffer))
 
     def _more(self):
         data = self.sock.recv(1 << 20)
         if not data:
-            raise EOFError(f"the server has closed after {self._buffer[-200:]!r}")
+            raise EOFError(f"the server has closed after {bytes(self._buffer[-200:])!r}")
         self._buffer += data
 
 

@@ -15,6 +15,7 @@ headers; ``server.respond`` renders and sends.
 Answers can come in pieces (``server.stream``; ``server.start_stream``: a `ResponseStream`) or
 later, from any thread (``server.defer``: a `Deferred`); bodies in pieces go to a `BodyReceiver`
 that ``HttpServer(on_head_complete=...)`` returns.  ``server.upgrade`` hands a connection over.
+With an ``ssl_context`` all of it goes over TLS.
 
 `RequestParser` does no I/O and needs no server::
 
@@ -24,6 +25,9 @@ that ``HttpServer(on_head_complete=...)`` returns.  ``server.upgrade`` hands a c
     ...     print("end" if event is END else (event.method, event.path, event.query))
     ('GET', '/hi', 'x=1')
     end
+
+Two more doors, which do no I/O either: `rush_http.conditional` plans answers to conditional and
+range requests, `rush_http.negotiation` chooses what a client likes best.
 
 What a client does wrong is an `HttpError` with a `status`: `BadRequest`, `NotFound` ...; callbacks
 raise the same ones to refuse.  The client is told the status, the log (``rush_http``) the reason.

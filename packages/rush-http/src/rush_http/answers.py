@@ -15,7 +15,7 @@ from .pull import Pull
 from .pull import close as close_pieces
 from .responses import TEXT, HeaderLines, render, render_interim, render_upgrade
 from .streams import ResponseStream
-from .upgrades import Upgraded, check_upgrade, take_rest
+from .upgrades import Upgraded, check_upgrade
 
 Part = bytes | tuple[int, int]
 """A part of an answer: bytes, or offset and count in a file."""
@@ -224,7 +224,7 @@ class Answers:
         exchange.write_together(conn)
         conn.write(data)
         conn.resume()
-        rest = take_rest(exchange.parser)
+        rest = exchange.parser.rest
         if rest:
             self.epoll.loop.call_soon(lambda: exchange.feed(conn, rest))
         if self.draining and on_stop is not None:

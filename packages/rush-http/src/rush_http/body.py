@@ -1,13 +1,14 @@
 """Where a body ends: by its length, or by chunks; no I/O.
 
 Both kinds have one interface: `feed` returns the payload that is complete now, `done` says whether
-the body is, and `rest` is what was fed beyond its end.
+the body is, and `rest` is what was fed beyond its end.  Payload is given before what is wrong after
+it: the next `feed` refuses that, be it of nothing; `refuses` says that it will.
 """
 
 import re
 from collections.abc import Callable
 
-from .errors import BadRequest, ContentTooLarge
+from .errors import BadRequest, ContentTooLarge, HttpError
 from .grammar import field_line
 from .limits import Limits
 
@@ -24,6 +25,9 @@ class LengthBody:
     """A body of exactly `length` bytes (RFC 9112, section 6.2), and of `limit_bytes` at most."""
 
     __slots__ = ("_left", "rest")
+
+    refuses = False
+    """Whether the next `feed` raises."""
 
     def __init__(self, length: int, limit_bytes: int) -> None:
         check_length(length, limit_bytes)
@@ -68,6 +72,7 @@ class ChunkedBody:
         "_limit_bytes",
         "_limits",
         "_position",
+        "_refusal",
         "_state",
         "_total",
         "_trailer_lines",
@@ -84,6 +89,8 @@ class ChunkedBody:
         self._extensions = 0
         self._trailers = 0
         self._trailer_lines = 0
+        # Not the error itself: it would hold the frame, and that this body.
+        self._refusal: tuple[type[HttpError], str] | None = None
         # A plain function: a bound one would be a reference cycle.
         self._state: Callable[[ChunkedBody, list[bytes]], bool] | None = ChunkedBody._size_line
 
@@ -93,17 +100,33 @@ class ChunkedBody:
         return self._state is None
 
     @property
+    def refuses(self) -> bool:
+        """Whether the next `feed` raises."""
+        return self._refusal is not None
+
+    @property
     def rest(self) -> bytes:
         """What was fed beyond the end of the body."""
         return self._buffer[self._position :]
 
     def feed(self, data: bytes) -> bytes:
-        """Return the payload that `data` completes."""
+        """Return the payload that `data` completes.
+
+        Raises an `HttpError` for what is wrong, in the next call if there is payload before it.
+        """
+        if self._refusal is not None:
+            kind, message = self._refusal
+            raise kind(message)
         self._buffer = self._buffer[self._position :] + data
         self._position = 0
         payload: list[bytes] = []
-        while self._state is not None and self._state(self, payload):
-            pass
+        try:
+            while self._state is not None and self._state(self, payload):
+                pass
+        except HttpError as error:
+            if not payload:
+                raise
+            self._refusal = type(error), str(error)
         return payload[0] if len(payload) == 1 else b"".join(payload)
 
     # One method per state.  True: a step was made.  False: it needs more bytes.

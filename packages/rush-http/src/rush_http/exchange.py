@@ -138,7 +138,10 @@ class Exchange(Outgoing):
         if self.head is not None:
             self.phase = ANSWER
             conn.pause(self.peer_left)
-        elif self.connection_line is CLOSE and self.phase is IDLE:
+        elif self.phase is not IDLE:
+            if self.phase is STREAM:  # the next request waits from now on, and the end is noticed
+                conn.pause(self.peer_left)
+        elif self.connection_line is CLOSE:
             self.phase = LAST
             if self.together is None:
                 self.end(conn)
@@ -325,7 +328,7 @@ class Exchange(Outgoing):
             upgraded.on_gone(reason)
 
     def check(self, conn: Connection, now: float) -> None:
-        """Apply the time limits; called about once a second."""
+        """Apply the time limits; called by each sweep."""
         check(self, conn, now)
 
 

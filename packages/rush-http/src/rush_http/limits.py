@@ -29,6 +29,8 @@ class Limits:
     """The trailer lines of one body; they are checked and dropped; 400."""
     trailers_count: int = 32
     """The number of trailer lines; 400."""
+    handshake_seconds: float = 10.0
+    """For the TLS handshake, if TLS is spoken; past it closed."""
     head_seconds: float = 10.0
     """From a head's first byte to its end, however it drips; past it 408."""
     body_seconds: float = 15.0
@@ -49,6 +51,17 @@ class Limits:
     """How much of that is read and dropped: clients that send all before they read need it."""
     requests: int | None = None
     """Requests per connection; the last one is answered with ``Connection: close``."""
+
+    @property
+    def least_seconds(self) -> float:
+        """The shortest of the times in which a client has to do something."""
+        return min(
+            self.head_seconds,
+            self.body_seconds,
+            self.idle_seconds,
+            self.write_seconds,
+            self.linger_seconds,
+        )
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+__all__ = ["MOST_CHARACTERS", "accepted_encoding", "best_type"]
+
 MOST_CHARACTERS = 4096
 """How much of one header is read; a browser sends 140 at most."""
 

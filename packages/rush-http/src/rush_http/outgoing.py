@@ -97,11 +97,6 @@ class Outgoing:
         if self.phase is not BODY:
             self.phase = STREAM
 
-    def turn_over(self, conn: Connection) -> None:
-        """A stream goes on in the next turns: the next requests wait, and the end is noticed."""
-        if self.phase is STREAM:
-            conn.pause(self.peer_left)
-
     def stream_ended(self, conn: Connection) -> None:
         """The answer is complete."""
         self.stream = None

@@ -167,6 +167,11 @@ class RequestParser:
             raise
 
     @property
+    def rest(self) -> bytes:
+        """What was fed and not yet taken: after an `END`, what follows that message."""
+        return self._buffer[self._position :]
+
+    @property
     def buffered(self) -> int:
         """How many bytes were fed and not yet taken."""
         return len(self._buffer) - self._position
@@ -180,8 +185,16 @@ class RequestParser:
 
     @property
     def method(self) -> str | None:
-        """The method of a head that has begun, or was refused after its request line."""
-        return None if self._request_line is None else self._request_line[0]
+        """The method of a head that has begun or was refused, as it was sent.
+
+        ``None`` while it cannot be told, and when the head is complete.
+        """
+        if self._request_line is not None:
+            return self._request_line[0]
+        if self._body is not None or self._body_head is not None:
+            return None
+        end = self._buffer.find(b" ", self._position)
+        return None if end < 0 else self._buffer[self._position : end].decode("latin-1")
 
     @property
     def clean(self) -> bool:
@@ -228,11 +241,14 @@ class RequestParser:
     def _head_by_lines(self) -> Event | None:
         while True:
             if self._request_line is None:
+                start = self._position
                 line = self._line(self._limits.request_line_bytes, UriTooLong, "request_line_bytes")
                 if line is None:
                     return None
                 if line:
+                    end, self._position = self._position, start  # if refused: see `method`
                     self._request_line = grammar.request_line(line)
+                    self._position = end
                 elif self._skipped < _EMPTY_LINES:
                     self._skipped += 1
                 else:
@@ -283,18 +299,21 @@ class RequestParser:
     def _body_begins(self) -> Event | None:
         head, limit_bytes = self._body_head, self._body_limit_bytes
         assert head is not None
-        self._body_head, self._body_limit_bytes = None, self._limits.body_bytes
+        self._body_limit_bytes = self._limits.body_bytes
         if head.chunked:
             self._body = ChunkedBody(self._limits, limit_bytes)
         else:
             self._body = LengthBody(head.content_length, limit_bytes)
+        self._body_head = None
         self._state = RequestParser._body_piece
         return self._body_piece()
 
     def _body_piece(self) -> Event | None:
         body = self._body
         assert body is not None
-        while data := self._buffer[self._position : self._position + _PIECE_BYTES]:
+        while (
+            data := self._buffer[self._position : self._position + _PIECE_BYTES]
+        ) or body.refuses:
             payload = body.feed(data)
             self._position += len(data)
             if body.done:

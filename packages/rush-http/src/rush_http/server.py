@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from epollserver import (
     CONNECT,
@@ -28,6 +29,9 @@ from .memo import Memo
 from .phases import IDLE, LINGER
 from .uploads import BodyReceiver
 
+if TYPE_CHECKING:
+    import ssl
+
 OnMessageComplete = Callable[[bytes, Connection, Protocol, str, str, str, Headers], object]
 """What `HttpServer` calls: body, conn, protocol, method, path, query, headers."""
 
@@ -37,7 +41,9 @@ OnHeadComplete = Callable[[Connection, Head], BodyReceiver | None]
 # recv(2) of 64 KiB costs the same as of 1 KiB; from 256 KiB on the allocation costs more than it.
 _RECEIVE_BYTES = 65536
 
+# How often the late are looked for; sooner if a limit is shorter than that.
 _SWEEP_SECONDS = 1.0
+_LEAST_SWEEP_SECONDS = 0.05
 
 _log = logging.getLogger("rush_http")
 
@@ -58,6 +64,9 @@ class HttpServer(Answers):
     ``on_message_complete`` gets it whole; or it answers at once (also by raising an `HttpError`),
     and what comes of the body is dropped.
 
+    `ssl_context` (`ssl.SSLContext`): speak TLS; nothing else changes.  `exclusive`: see
+    `EpollServer`.
+
     Raises what `EpollServer` does.  A context manager: leaving it stops the server.
     """
 
@@ -69,16 +78,23 @@ class HttpServer(Answers):
         *,
         on_head_complete: OnHeadComplete | None = None,
         limits: Limits | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
         exclusive: bool = False,
     ) -> None:
         self.limits = limits = limits or Limits()
         self.on_message_complete: OnMessageComplete = on_message_complete or _nobody
         self.on_head_complete = on_head_complete
         self.epoll = EpollServer(
-            sock, max_conns, exclusive=exclusive, high_water=limits.write_buffer_bytes
+            sock,
+            max_conns,
+            exclusive=exclusive,
+            high_water=limits.write_buffer_bytes,
+            ssl_context=ssl_context,
+            handshake_seconds=limits.handshake_seconds,
         )
         """The `EpollServer` below: its address, its loop, more listeners."""
         self._sweeper: Timer | None = None
+        self._sweep_seconds = max(_LEAST_SWEEP_SECONDS, min(_SWEEP_SECONDS, limits.least_seconds))
         # Shared by the exchanges
         self.memo = Memo()
         self.bodies_bytes = 0
@@ -141,7 +157,7 @@ class HttpServer(Answers):
     def _connected(self, conn: Connection) -> None:
         conn.data = Exchange(self)
         if self._sweeper is None:
-            self._sweeper = self.epoll.loop.call_later(_SWEEP_SECONDS, self._sweep)
+            self._sweeper = self.epoll.loop.call_later(self._sweep_seconds, self._sweep)
 
     def _receive(self, conn: Connection) -> None:
         data = conn.recv(_RECEIVE_BYTES)
@@ -172,7 +188,8 @@ class HttpServer(Answers):
         """Find the connections that are late: no request pays for that."""
         loop, connections = self.epoll.loop, self.epoll.connections
         # First of all: if a check failed, there would be no limits from then on.
-        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep) if connections else None
+        again = self._sweep_seconds
+        self._sweeper = loop.call_later(again, self._sweep) if connections else None
         for conn in list(connections):
             conn.data.check(conn, loop.now)
 

@@ -14,6 +14,7 @@ Pieces of one turn of the loop are written together, the head with the first of 
 """
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -65,7 +66,6 @@ class ResponseStream:
         "_most_bytes",
         "_pending",
         "_pending_bytes",
-        "_settled",
         "_start",
         "_state",
         "_status",
@@ -107,7 +107,6 @@ class ResponseStream:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._due = False  # writing what is pending
-        self._settled = False  # the first turn is over
         self.accepted_bytes = 0
         """What the connection was given, framing included."""
         self.pull: Pull | None = None
@@ -293,9 +292,6 @@ class ResponseStream:
     def _turn_over(self) -> None:
         self._due = False
         self._flush()
-        if not self._settled:
-            self._settled = True
-            self._exchange.turn_over(self._conn)
 
     def _flush(self) -> None:
         if not self._pending:
@@ -338,7 +334,10 @@ class ResponseStream:
         self._wake_threads()
         self._exchange.stream = None
         self._exchange.write_together(self._conn)  # the answers before it are complete
-        if self._until_close:
+        if self._until_close and self._conn.fileno() >= 0:
             with contextlib.suppress(OSError):  # it has gone already
                 self._conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._conn.close()
+            # Not close(): over TLS that says close_notify, which would be the answer's proper end.
+            os.close(self._conn.detach())
+        else:
+            self._conn.close()

@@ -1,4 +1,4 @@
-"""Who is late: the time limits of each phase of an `Exchange`, looked at once a second."""
+"""Who is late: the time limits of each phase of an `Exchange`, looked at by each sweep."""
 
 from typing import TYPE_CHECKING
 

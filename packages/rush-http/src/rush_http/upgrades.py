@@ -8,7 +8,6 @@ from epollserver import Reason
 from .errors import BadRequest
 from .grammar import HTTP_1_0
 from .head import Head
-from .parser import RequestParser
 
 
 class Upgraded(NamedTuple):
@@ -36,8 +35,3 @@ def check_upgrade(head: Head, protocol: str) -> None:
 
 def _tokens(value: str | None) -> list[str]:
     return [token.strip().lower() for token in (value or "").split(",")]
-
-
-def take_rest(parser: RequestParser) -> bytes:
-    """What was fed to `parser` behind the request that it has just given."""
-    return parser._buffer[parser._position :]
