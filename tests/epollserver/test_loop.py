@@ -320,11 +320,27 @@ def test_close_gives_every_descriptor_back():
     loop.close()
 
 
+def test_last_calls(loop):
+    """What was asked for is called, with what it asks for soon; who comes later is told."""
+    order = []
+
+    def threadsafe():
+        order.append("threadsafe")
+        loop.call_soon(lambda: order.append("soon again"))
+        order.append(loop.call_soon_threadsafe(print))
+
+    loop.call_soon(lambda: order.append("soon"))
+    assert loop.call_soon_threadsafe(threadsafe)
+    loop.last_calls()
+    assert order == ["soon", "threadsafe", False, "soon again"]
+    assert not loop.call_soon_threadsafe(print)
+
+
 def test_a_closed_loop():
     loop = Loop()
     loop.close()
     loop.stop()
-    loop.call_soon_threadsafe(print)  # a thread that comes late does no harm
+    assert not loop.call_soon_threadsafe(print)  # a thread that comes late does no harm
     with pytest.raises(RuntimeError, match="this loop is closed: make another"):
         loop.run()
     before = descriptors(), signal.getsignal(signal.SIGUSR1)

@@ -288,7 +288,7 @@ def test_who_speaks_no_tls_costs_one_connection(server, connect, caplog, sent):
     client = connect(server)
     client.sendall(b"hello")
     assert clients.read_exactly(client, 5) == b"hello"
-    assert not server._entering
+    assert not server.entering
     server.add_handler(lambda conn, reason: None, DISCONNECT)
     server.close()
     (record,) = caplog.records

@@ -88,6 +88,21 @@ def test_an_empty_write_does_nothing(server, run, attach, after_turns):
     assert peer
 
 
+@both
+def test_drained_bytes_grow_while_the_peer_reads(server, attach):
+    conn, peer = attach(server)
+    assert conn.is_read
+    conn.write(DATA)
+    assert not conn.is_read  # above the high-water mark
+    drained, queued = conn.drained_bytes, conn.queued
+    conn.write(b"more")
+    server.start(threaded=True)
+    clients.read_exactly(peer, LARGE)
+    clients.read_exactly(peer, 4)
+    server.close()
+    assert conn.drained_bytes >= drained + queued + 4
+
+
 def test_response_only_for_what_had_to_wait(server, run, pair, after_turns):
     given, peer = pair()
     conn = server.adopt(given)

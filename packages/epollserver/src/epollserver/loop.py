@@ -80,6 +80,7 @@ class Loop:
         self._timer_numbers = itertools.count()
         self._cancelled = 0
         self._calls: deque[Callable[[], object]] = deque()  # from other threads
+        self._takes_calls = True
         self._stopped = False
         self._closed = False
         self._signals: _Signals | None = None
@@ -134,10 +135,16 @@ class Loop:
         """Call `callback` when the present batch of events has been worked through."""
         self._soon.append(callback)
 
-    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
-        """Call `callback` in the loop's thread soon; the one call for other threads."""
-        self._calls.append(callback)
-        self._wake()
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> bool:
+        """Call `callback` in the loop's thread soon; the one call for other threads.
+
+        ``False``: it will never be called, the loop has made its `last_calls` or is closed.
+        """
+        with self._wake_lock:
+            if self._takes_calls:
+                self._calls.append(callback)
+                self._wake()
+            return self._takes_calls
 
     def on_signal(self, signum: int, callback: Callable[[], object] | None) -> None:
         """Call `callback` as an ordinary callback when the signal arrives; ``None`` restores.
@@ -160,6 +167,18 @@ class Loop:
         soon, self._soon = self._soon, []
         for callback in soon:
             self._call(callback)
+
+    def last_calls(self) -> None:
+        """Make the calls that are due still, from other threads too, which get ``False`` from now.
+
+        For whoever is about to `close` a loop whose other threads wait for what they asked for.
+        """
+        with self._wake_lock:
+            self._takes_calls = False
+        self.run_soon()
+        while self._calls:
+            self._call(self._calls.popleft())
+        self.run_soon()
 
     def run(self) -> None:
         """Work until `stop`.  Raises `RuntimeError` if the loop is closed."""
@@ -194,6 +213,7 @@ class Loop:
     def close(self) -> None:
         """Close the loop's own descriptors, restore the signals.  Closing twice does nothing.
 
+        Nothing is called any more: see `last_calls`.
         Raises `ValueError`, and closes nothing, outside the main thread if `on_signal` was used.
         """
         if self._closed:
@@ -202,6 +222,7 @@ class Loop:
             self._signals.close()
         with self._wake_lock:
             self._closed = True
+            self._takes_calls = False
             os.close(self._wake_fd)
         self._callbacks.clear()
         self._fresh.clear()

@@ -89,7 +89,8 @@ class EpollServer:
         self.connections: set[Connection] = set()
         """The connections that are served now.  Go through a copy: a `write` that finds its
         peer gone removes one."""
-        self._entering: set[Connection] = set()  # in the TLS handshake
+        self.entering: set[Connection] = set()
+        """The connections that are in their TLS handshake."""
         self._leaving: dict[Connection, Reason] = {}  # closed, DISCONNECT is due
         self._on_receive: Handler = _nobody
         self._sweeper = Sweeper(self.loop, lambda: self.connections)
@@ -205,11 +206,11 @@ class EpollServer:
         return conn
 
     def _room(self) -> int:
-        return self.max_conns - len(self.connections) - len(self._entering)
+        return self.max_conns - len(self.connections) - len(self.entering)
 
     def _enter(self, conn: Connection) -> None:
         """Serve a connection from now on: the owner is told."""
-        self._entering.discard(conn)
+        self.entering.discard(conn)
         self.connections.add(conn)
         if self._on_connect is not None and self._call(self._on_connect, conn) is False:
             self.connections.discard(conn)
@@ -268,9 +269,9 @@ class EpollServer:
     def _close(self) -> None:
         self._started = True  # and over
         self._listeners.clear()
-        for conn in [*self.connections, *self._entering]:
+        for conn in [*self.connections, *self.entering]:
             conn._end(Reason.SERVER_STOP)
-        self.loop.run_soon()  # the last DISCONNECTs
+        self.loop.last_calls()  # the last DISCONNECTs, and what other threads have asked for
         self.loop.close()
 
     def __enter__(self) -> "EpollServer":
@@ -301,7 +302,7 @@ class EpollServer:
         self._stop_if_alone()
 
     def _stop_if_alone(self) -> None:
-        if self.stopping and not self.connections and not self._entering:
+        if self.stopping and not self.connections and not self.entering:
             self.loop.stop()
 
     # Called by connections
@@ -319,13 +320,17 @@ class EpollServer:
         try:
             return handler(conn)
         except Exception as error:
-            if isinstance(error, OSError) and conn._state is CLOSED and conn._reason in _LOST:
-                # Its own recv() met a broken connection, and closed it: nothing went wrong here.
-                _log.debug("connection lost: %s", error)
-            else:
-                _log.error("a handler failed, its connection is closed", exc_info=error)
-                conn._end(Reason.ERROR)
+            self._failed(conn, error)
         return None
+
+    def _failed(self, conn: Connection, error: Exception) -> None:
+        """Log what a handler has raised, and close its connection."""
+        if isinstance(error, OSError) and conn._state is CLOSED and conn._reason in _LOST:
+            # Its own recv() met a broken connection, and closed it: nothing went wrong here.
+            _log.debug("connection lost: %s", error)
+        else:
+            _log.error("a handler failed, its connection is closed", exc_info=error)
+            conn._end(Reason.ERROR)
 
     def _left(self, conn: Connection, reason: Reason) -> None:
         """Count one less; tell the owner at the end of this turn, when no handler is at work."""
@@ -334,7 +339,7 @@ class EpollServer:
             if not self._leaving:
                 self.loop.call_soon(self._say_goodbye)
             self._leaving[conn] = reason
-        self._entering.discard(conn)
+        self.entering.discard(conn)
         self._listeners.resume()
         self._stop_if_alone()
 

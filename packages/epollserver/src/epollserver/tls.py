@@ -194,6 +194,11 @@ class TlsConnection(Connection):
 
     # Writing
 
+    @property
+    def drained_bytes(self) -> int:
+        """As `Connection.drained_bytes`, encrypted; what never had to wait counts as well."""
+        return self._box.sent
+
     def write(self, data: bytes | bytearray | memoryview) -> bool:
         """As `Connection.write`."""
         self._touched = True
@@ -225,7 +230,7 @@ class TlsConnection(Connection):
 
     def _begin(self) -> None:
         server = self._server
-        server._entering.add(self)
+        server.entering.add(self)
         self._deadline = server.loop.call_later(server._handshake_seconds, self._too_slow)
 
     def _ready(self, ready: int) -> None:
