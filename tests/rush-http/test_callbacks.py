@@ -117,3 +117,87 @@ def test_callback_that_closes(serve, until):
         assert client.rest() == b""
     assert len(calls) == 1
     until(server, lambda: not server.epoll.connections)
+
+
+@pytest.mark.parametrize("error", [Forbidden("no"), ZeroDivisionError("oops")])
+def test_callback_that_raises_after_its_stream_began(serve, error):
+    """The client must not wait for an end that nobody will write."""
+
+    def callback(body, conn, *rest):
+        server.start_stream(conn).write(b"a part")
+        raise error
+
+    server = serve(callback)
+    for count in (1, 3):
+        with RawClient(server.address) as client:
+            client.send(request() * count)
+            assert not client.rest().endswith(b"0\r\n\r\n")
+
+
+def test_callback_that_raises_after_a_stream_that_is_pulled(serve, caplog):
+    """That answer is given: all of its pieces come."""
+
+    def callback(body, conn, *rest):
+        server.stream(conn, iter([b"a" * 100_000] * 9), length=900_000)
+        raise ZeroDivisionError
+
+    server = serve(callback)
+    with RawClient(server.address) as client:
+        for _ in range(2):
+            assert len(client.get().body) == 900_000
+    assert len(caplog.records) == 2
+
+
+NOT_BYTES = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def send(server, conn, file):
+    server.send(conn, NOT_BYTES)
+
+
+def send_file(server, conn, file):
+    server.send_file(conn, NOT_BYTES, file, 0, 1)
+
+
+def send_later(server, conn, file):
+    server.defer(conn).send(NOT_BYTES)
+
+
+@pytest.mark.parametrize("give", [send, send_file, send_later])
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_text_instead_of_bytes(serve, caplog, give, pipelined):
+    """It is an error of this request alone: the answers before and after it keep their places."""
+    files = []
+
+    def callback(body, conn, protocol, method, path, query, headers):
+        if path == "/wrong":
+            files.append(io.BytesIO(b"x"))
+            give(server, conn, files[-1])
+        else:
+            server.respond(conn, path.encode())
+
+    server = serve(callback)
+    wanted = [("/1", b"/1"), ("/wrong", b"500 Internal Server Error\n"), ("/2", b"/2")]
+    with RawClient(server.address) as client:
+        if pipelined:
+            client.send(b"".join(request(path) for path, _ in wanted))
+        for path, body in wanted:
+            if not pipelined:
+                client.send(request(path))
+            assert client.response().body == body
+    assert "TypeError" in caplog.text
+    assert all(file.closed for file in files) is (give is send_file)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_other_kinds_of_bytes(serve, kind):
+    def callback(body, conn, *rest):
+        data = bytearray(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+        server.send(conn, kind(data))
+        data[-1:] = b"y"  # too late
+
+    server = serve(callback)
+    with RawClient(server.address) as client:
+        for count in (1, 3):
+            client.send(request() * count)
+            assert [client.response().body for _ in range(count)] == [b"x"] * count

@@ -198,13 +198,39 @@ def test_what_cannot_be_sent(deferring, run, file, answer):
         assert client.response().body == b"something else"
 
 
-def test_what_fails_over_there_is_500(deferring, file, caplog):
+def broken_parts():
+    yield b"part"
+    raise LookupError("a mistake")
+
+
+UNSENDABLE = [
+    # what is sent with the file, what that raises in the caller
+    (lambda deferred, file: deferred.send_parts(HEAD4, file, [(0, -1)]), ValueError),
+    (lambda deferred, file: deferred.send_parts(HEAD4, file, broken_parts()), LookupError),
+    (lambda deferred, file: deferred.send_parts(HEAD4, file, None), TypeError),
+    (lambda deferred, file: deferred.send_file(HEAD4, file, None, 1), TypeError),
+    (lambda deferred, file: deferred.send_file(HEAD4, file, 0, None), TypeError),
+    (lambda deferred, file: deferred.send_file(None, file, 0, 4), TypeError),
+    (lambda deferred, file: deferred.send_file("head", file, 0, 4), TypeError),
+]
+
+
+@pytest.mark.parametrize(("answer", "error"), UNSENDABLE)
+def test_file_that_cannot_be_sent_is_closed(deferring, run, file, answer, error):
+    """The request still awaits its answer."""
     with RawClient(deferring.address) as client:
         client.send(request("/later"))
-        deferring.next().send_parts(HEAD4, file, [(0, -1)])
-        assert client.response().status == 500
-    assert file.closed
-    assert "negative" in caplog.text
+        deferred = deferring.next()
+
+        def send():
+            with pytest.raises(error):
+                answer(deferred, file)
+            return True
+
+        assert run(send)
+        assert file.closed
+        deferred.respond(b"something else")
+        assert client.response().body == b"something else"
 
 
 def test_many_threads(deferring):

@@ -105,6 +105,56 @@ def test_whatever_the_first_look_is(headers, look):
     assert look(headers) == look(Headers(LINES))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("host", "a"), ("Cookie", "c=1; d=2"), ("x", "1, 2"), ("e", ""), ("E", ""), ("c", None),
+        ("ost", None), ("cookie: c=1\r\nx", None), ("x:2", None), ("x:", None), ("", None),
+    ],
+)  # fmt: skip
+def test_the_first_look_for_one_name(headers, name, value):
+    assert headers.get(name) == value
+    assert headers.get(name) == value
+    assert headers.lines() == LINES
+    assert headers.get(name) == value
+
+
+def test_a_value_that_is_no_name():
+    text = "GET / HTTP/1.1\r\nA: b\r\nReferer: http://a/x:range: if-match:\r\nC:d:e\r\n\r\n"
+    headers = Headers.unread(Headers((("a", "b"),)), text, text.index("Referer"))
+    assert headers.get("x") is headers.get("if-match") is headers.get("d") is None
+    assert headers.selectors == {}
+    assert headers.get("c") == "d:e"
+
+
+@pytest.mark.parametrize("known", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("one", "other", "selectors"),
+    [
+        ("If-Match: *", "A: b", {"if-match": "*"}),
+        ("IF-NONE-MATCH:x", "range: Y Z\t ", {"if-none-match": "x", "range": "Y Z"}),
+        ("if-modified-since: x", "If-Modified-Since: y", {"if-modified-since": "x, y"}),
+        ("Accept-Encoding:\t gzip", "ACCEPT-encoding: br", {"accept-encoding": "gzip, br"}),
+        ("If-Unmodified-Since: x", "Range:", {"if-unmodified-since": "x", "range": ""}),
+        ("If-Range: x:y", "Ranges: 1", {"if-range": "x:y"}),
+        ("Accept-Ranges: none", "If-: y", {}),
+        ("X-If-Match: *", "Accept: if-match: *, range: x", {}),
+        ("If-Match-: *", "A: Range:x", {}),
+    ],
+)  # fmt: skip
+def test_selectors(known, one, other, selectors):
+    lines = ["Host: a", one, "X: 1", other]
+    text = "GET /if-match HTTP/1.1\r\n" + "".join(f"{line}\r\n" for line in lines) + "\r\n"
+    pairs = [line.partition(":") for line in lines]
+    fields = tuple((name.lower(), value.strip()) for name, _, value in pairs)
+    headers = Headers(fields)
+    if known < 4:
+        headers = Headers.unread(Headers(fields[:known]), text, text.index(lines[known]))
+    assert headers.selectors == selectors
+    assert headers.lines() == fields
+    assert headers.selectors == selectors
+
+
 def test_looked_at_by_many_threads_at_once():
     unread = [Headers.unread(Headers(LINES[:2]), TEXT, TEXT.index("COOKIE")) for _ in range(500)]
     barrier = threading.Barrier(4)

@@ -105,6 +105,73 @@ def test_client_that_reads_slowly_is_not_late(serve, until, in_loop):
         assert not in_loop(server, lambda: is_served(10_000, 20_000))
 
 
+def test_small_requests_of_a_client_that_never_reads(serve, in_loop, until):
+    """What it is answered meanwhile is no sign that it reads."""
+    server = serve(
+        lambda body, conn, p, m, path, *rest: server.respond(conn, bytes(int(path[1:]))),
+        limits=Limits(write_seconds=1000, write_buffer_bytes=32 << 20),
+    )
+    with RawClient(server.address, receive_buffer=4096) as client:
+        client.send(request(f"/{8 << 20}"))
+        until(server, lambda: any(conn.queued for conn in server.epoll.connections))
+        [conn] = server.epoll.connections
+        now = in_loop(server, lambda: server.epoll.loop.now)
+
+        def is_served(seconds):
+            conn.data.check(conn, now + seconds)
+            return conn.fileno() >= 0
+
+        for seconds in (1, 400, 800):
+            assert in_loop(server, lambda seconds=seconds: is_served(seconds))
+            before = in_loop(server, lambda: conn.queued)
+            client.send(request("/10"))
+            until(server, lambda before=before: conn.queued > before)
+        assert not in_loop(server, lambda: is_served(1200))
+
+
+LATE_BEHIND_AN_ANSWER = [
+    # what follows a request whose answer is not read, its phase
+    (b"GET / HTTP/1.1\r\nHost: a\r\n", "head"),
+    (request("/", "Content-Length: 5", method="PUT") + b"hell", "body"),
+]
+
+
+@pytest.mark.parametrize(("wire", "phase"), LATE_BEHIND_AN_ANSWER)
+def test_late_while_an_answer_waits(serve, in_loop, until, wire, phase):
+    server = serve(
+        lambda body, conn, *rest: server.respond(conn, bytes(8 << 20)),
+        limits=Limits(write_buffer_bytes=32 << 20, head_seconds=10, body_seconds=10),
+    )
+    with RawClient(server.address, receive_buffer=4096) as client:
+        client.send(request("/") + wire)
+        until(server, lambda: any(c.data.phase == phase for c in server.epoll.connections))
+        [conn] = server.epoll.connections
+        assert in_loop(server, lambda: conn.queued) > 0
+        now = in_loop(server, lambda: server.epoll.loop.now)
+        in_loop(server, lambda: conn.data.check(conn, now + 9))
+        assert in_loop(server, lambda: conn.data.phase) == phase
+        in_loop(server, lambda: conn.data.check(conn, now + 11))
+        assert in_loop(server, lambda: conn.data.phase) == "linger"
+
+
+@pytest.mark.parametrize(("wire", "phase"), LATE_BEHIND_AN_ANSWER)
+def test_not_late_while_nobody_looks(serve, in_loop, until, wire, phase):
+    """Above the high-water mark the client is not read: it cannot be late."""
+    server = serve(
+        lambda body, conn, *rest: server.respond(conn, bytes(8 << 20)),
+        limits=Limits(write_seconds=1000, head_seconds=10, body_seconds=10),
+    )
+    with RawClient(server.address, receive_buffer=4096) as client:
+        client.send(request("/") + wire)
+        until(server, lambda: any(c.queued for c in server.epoll.connections))
+        [conn] = server.epoll.connections
+        now = in_loop(server, lambda: server.epoll.loop.now)
+        for seconds in (1, 50, 100):
+            in_loop(server, lambda seconds=seconds: conn.data.check(conn, now + seconds))
+        assert client.response().body == bytes(8 << 20)
+        until(server, lambda: conn.data.phase == phase)
+
+
 def test_refused_client_that_never_closes(site):
     with RawClient(site(limits=SOON).address) as client:
         client.send(b"BAD\r\n\r\n")

@@ -87,3 +87,11 @@ def test_head_repr_hides_values():
 def test_events_of_other_limits(parse):
     wire = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
     assert parse([wire], Limits(body_bytes=3)).requests[0][1] == b"abc"
+
+
+def test_the_rest_can_be_taken_out():
+    parser = RequestParser()
+    events = parser.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nanother protocol")
+    assert [isinstance(next(events), Head), next(events)] == [True, END]
+    assert parser.take_rest() == b"another protocol"
+    assert (parser.take_rest(), parser.buffered) == (b"", 0)

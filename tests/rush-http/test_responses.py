@@ -1,6 +1,7 @@
 import datetime
 import email.utils
 import re
+import threading
 
 import pytest
 
@@ -12,6 +13,7 @@ from rush_http import (
     http_date,
     render,
     render_head,
+    responses,
 )
 
 
@@ -186,3 +188,23 @@ def test_date_line_follows_the_clock(monkeypatch):
     ]  # a clock that is set back is followed, too
     monkeypatch.undo()
     date_line()
+
+
+def test_thread_that_renders_just_as_a_second_begins(monkeypatch):
+    """Its answer has a Date, also the very first, whichever thread works that out."""
+    answers = []
+
+    def date(at):
+        if not answers:
+            answers.append(b"")
+            thread = threading.Thread(target=lambda: answers.append(render(200)))
+            thread.start()
+            thread.join()
+        return http_date(at)
+
+    monkeypatch.setattr(responses, "_second", responses._Second())
+    monkeypatch.setattr(responses, "http_date", date)
+    answers.append(render(200))
+    for answer in answers[1:]:
+        assert b"\r\nDate: " in answer
+    assert len(answers) == 3

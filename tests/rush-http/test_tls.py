@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -70,6 +71,34 @@ def test_curl(site, contexts):
         capture_output=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     assert done.stdout == b"POST /path?query some body"
+
+
+def until_shaking(server, until, count):
+    until(server, lambda: len(server.epoll.entering) == count)
+
+
+@over_tls
+def test_stop_waits_for_handshakes(site, until, contexts):
+    server = site()
+    with connect(server.address) as sock:
+        until_shaking(server, until, 1)
+        server.stop(PATIENCE, idle_grace=PATIENCE)
+        until(server, lambda: server.draining)
+        with contexts[1].wrap_socket(sock, server_hostname="localhost") as client:
+            client.sendall(request())
+            assert b"Connection: close" in client.recv(1000)
+
+
+@over_tls
+def test_stop_does_not_wait_long_for_handshakes(make_server):
+    server = make_server(lambda body, conn, *rest: server.respond(conn, b""))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with connect(server.address) as sock:
+        server.stop(1000, idle_grace=0.05)
+        assert sock.recv(1000) == b""
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
 
 
 def test_context_that_cannot_serve(contexts):

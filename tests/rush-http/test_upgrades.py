@@ -1,6 +1,9 @@
 """101: a callback takes over a connection; and 103 before an answer."""
 
 import queue
+import socket
+import struct
+import threading
 
 import pytest
 
@@ -97,6 +100,8 @@ REFUSED = [
     ("HTTP/1.1", ["Connection: upgrade"]),
     ("HTTP/1.1", ["Connection: upgrade", "Upgrade: whisper"]),
     ("HTTP/1.0", ["Connection: keep-alive, upgrade", "Upgrade: shout"]),
+    ("HTTP/1.1", ["Connection: upgrade\xa0", "Upgrade: shout"]),
+    ("HTTP/1.1", ["Connection: upgrade", "Upgrade: shout\x85"]),
 ]
 
 
@@ -169,6 +174,123 @@ def test_server_that_stops(shouting, says_goodbye):
         shouting.server.stop(PATIENCE, idle_grace=0.01)
         assert client.rest() == (b"hi goodbye" if says_goodbye else b"hi ")
     assert shouting.news.get(timeout=PATIENCE) is Reason.OWN_CLOSE
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_bytes_keep_their_order(serve, in_loop, later):
+    """More than the server takes at a time has come when the connection is handed over."""
+    waiting, got = queue.Queue(), queue.Queue()
+
+    def upgrade(conn):
+        server.upgrade(conn, "shout", on_data=got.put)
+
+    def callback(body, conn, *rest):
+        if later:
+            waiting.put(conn)
+        else:
+            upgrade(conn)
+
+    server = serve(callback)
+    head = request("/", *WANTED)
+    data = b"".join(b"%07d\n" % number for number in range(20_000))
+    for _ in range(5):
+        with RawClient(server.address) as client:
+            client.send(head + data)
+            if later:
+                conn = waiting.get(timeout=PATIENCE)
+                in_loop(server, lambda conn=conn: upgrade(conn))
+            assert client.response().status == 101
+            found = b""
+            while len(found) < len(data):
+                found += got.get(timeout=PATIENCE)
+            assert found == data
+
+
+def test_pause_in_on_data(serve, until):
+    """What came with the head is one piece of data; after `pause` there is no other."""
+    conns, got = [], []
+
+    def on_data(data):
+        got.append(data)
+        conns[0].pause()
+
+    def callback(body, conn, *rest):
+        conns.append(conn)
+        server.upgrade(conn, "shout", on_data=on_data)
+
+    server = serve(callback)
+    with RawClient(server.address) as client:
+        client.send(request("/", *WANTED) + b"x" * 200_000)
+        assert client.response().status == 101
+        until(server, lambda: got)
+        for _ in range(3):
+            until(server, lambda: len(got) == 1)
+
+
+def reset(client):
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.sock.close()
+
+
+@pytest.mark.over_tls(False)
+def test_client_that_resets_before_its_upgrade(serve, until):
+    """What it has sent after that is no HTTP: nobody may be called back with it."""
+    paths, gone, go = [], [], threading.Event()
+
+    def callback(body, conn, protocol, method, path, query, headers):
+        paths.append(path)
+        arrived.set()
+        assert go.wait(PATIENCE)
+        server.upgrade(conn, "shout", on_data=paths.append, on_gone=gone.append)
+
+    server = serve(callback)
+    for _ in range(5):
+        arrived = threading.Event()
+        go.clear()
+        client = RawClient(server.address)
+        client.send(request("/up", *WANTED) + request("/smuggled"))
+        assert arrived.wait(PATIENCE)
+        reset(client)
+        go.set()
+        until(server, lambda: not server.epoll.connections)
+    assert paths == ["/up"] * 5
+    assert gone == [Reason.RESET] * 5
+
+
+@pytest.mark.parametrize("early", [b"", b"early"])
+def test_upgrade_of_a_client_that_has_gone(shouting, until, early):
+    with RawClient(shouting.address) as client:
+        client.send(request("/later", *WANTED) + early)
+        upgrade = shouting.news.get(timeout=PATIENCE)
+        reset(client)
+    until(shouting.server, lambda: not shouting.server.epoll.connections)
+    shouting.server.epoll.loop.call_soon_threadsafe(upgrade)
+    assert isinstance(shouting.news.get(timeout=PATIENCE), Reason)
+    until(shouting.server, lambda: True)
+    assert shouting.news.empty()
+
+
+def test_on_data_that_raises_for_what_came_with_the_head(serve, caplog):
+    gone = queue.Queue()
+
+    def callback(body, conn, *rest):
+        server.upgrade(conn, "shout", on_data=lambda data: 1 // 0, on_gone=gone.put)
+
+    server = serve(callback)
+    with RawClient(server.address) as client:
+        client.send(request("/", *WANTED) + b"x")
+        assert client.response().status == 101
+        assert client.rest() == b""
+    assert gone.get(timeout=PATIENCE)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_parser_keeps_nothing_of_what_came_with_the_head(shouting, in_loop):
+    with RawClient(shouting.address) as client:
+        client.send(request("/", *WANTED) + b"x" * 10_000)
+        assert client.response().status == 101
+        client.exactly(10_003)
+        assert in_loop(shouting.server, lambda: shouting.conn.data.parser.buffered) == 0
 
 
 # Informational responses

@@ -33,7 +33,6 @@ What a client does wrong is an `HttpError` with a `status`: `BadRequest`, `NotFo
 raise the same ones to refuse.  The client is told the status, the log (``rush_http``) the reason.
 """
 
-from .answers import Part
 from .body import ChunkedBody, LengthBody
 from .deferred import Deferred
 from .errors import (
@@ -57,6 +56,7 @@ from .headers import Headers
 from .limits import Limits
 from .memo import Memo
 from .parser import END, Event, RequestParser
+from .parts import Part
 from .responses import (
     CLOSE,
     KEEP_ALIVE,

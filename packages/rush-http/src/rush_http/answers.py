@@ -10,15 +10,13 @@ from .deferred import Deferred
 from .exchange import Exchange
 from .grammar import HTTP_1_0
 from .head import Head
-from .phases import ANSWER, BODY, UPGRADED
+from .parts import Part, checked
+from .phases import ANSWER, BODY
 from .pull import Pull
 from .pull import close as close_pieces
 from .responses import TEXT, HeaderLines, render, render_interim, render_upgrade
 from .streams import ResponseStream
 from .upgrades import Upgraded, check_upgrade
-
-Part = bytes | tuple[int, int]
-"""A part of an answer: bytes, or offset and count in a file."""
 
 _log = logging.getLogger("rush_http")
 
@@ -37,18 +35,20 @@ class Answers:
         """Answer with exactly one complete, rendered response; that ends the exchange.
 
         `data` is never looked into: see `render`.  A client that has gone is not an error.
-        Raises `RuntimeError` if no request of `conn` awaits an answer.
+        Raises `RuntimeError` if no request of `conn` awaits an answer, and `TypeError` for what is
+        no bytes; the request still awaits its answer then.
         """
         exchange: Exchange = conn.data
         if exchange.head is None:
             raise RuntimeError("no request awaits an answer on this connection")
-        exchange.head = None
         if exchange.together is None:
             conn.write(data)
+            exchange.head = None  # not before: what is no bytes has raised, and is no answer
             if exchange.phase is ANSWER:
                 exchange.answered(conn)
         else:
             exchange.add(data)
+            exchange.head = None
 
     def respond(
         self,
@@ -99,18 +99,15 @@ class Answers:
         exchange: Exchange = conn.data
         try:
             request = _awaiting(exchange)
-            parts = () if request.method == "HEAD" else tuple(parts)
-            ranges = [part for part in parts if not isinstance(part, bytes)]
-            for offset, count in ranges:
-                if offset < 0 or count < 0:
-                    raise ValueError(f"offset {offset}, count {count}: neither may be negative")
+            parts = () if request.method == "HEAD" else checked(parts)
+            ranges = sum(not isinstance(part, bytes) for part in parts)
+            exchange.write_together(conn)
+            conn.write(head)
         except BaseException:
             file.close()
             raise
         exchange.head = None
-        exchange.write_together(conn)
-        conn.write(head)
-        shared = _Shared(file, len(ranges))
+        shared = _Shared(file, ranges)
         for part in parts:
             if isinstance(part, bytes):
                 conn.write(part)
@@ -136,9 +133,8 @@ class Answers:
         ends with the connection.  The connection's next request waits for `ResponseStream.finish`.
         Raises `ValueError` for what cannot be sent (see `render`); nothing is sent then.
         """
-        _awaiting(conn.data)
-        thread = threading.get_ident()
-        stream = ResponseStream(conn, thread, status, headers, content_type, length)
+        request, thread = _awaiting(conn.data), threading.get_ident()
+        stream = ResponseStream(conn, request, thread, status, headers, content_type, length)
         stream.begin()
         return stream
 
@@ -160,9 +156,8 @@ class Answers:
         Raises as `start_stream` does; the iterable is closed then.
         """
         try:
-            _awaiting(conn.data)
-            thread = threading.get_ident()
-            stream = ResponseStream(conn, thread, status, headers, content_type, length)
+            request, thread = _awaiting(conn.data), threading.get_ident()
+            stream = ResponseStream(conn, request, thread, status, headers, content_type, length)
         except BaseException:
             close_pieces(pieces)
             raise
@@ -173,6 +168,8 @@ class Answers:
 
         Called in the callback.  Without it the callback may return without an answer as well, and
         answer by `conn` in the server's thread; a `Deferred` knows its request from the next one.
+        One that was taken in `on_head_complete` may answer before the body is there:
+        `on_message_complete` is not called then.
         """
         exchange: Exchange = conn.data
         _awaiting(exchange)
@@ -215,19 +212,11 @@ class Answers:
         """
         exchange: Exchange = conn.data
         check_upgrade(_awaiting(exchange), protocol)
-        if exchange.phase is BODY:
+        if exchange.phase is BODY or exchange.upload is not None:
             raise RuntimeError("an upgrade has to wait for the end of the request's body")
         data = render_upgrade(protocol, headers)
-        exchange.head = exchange.deferred = None
-        exchange.phase = UPGRADED
-        exchange.upgraded = Upgraded(on_data, on_gone, on_drain, on_stop)
-        exchange.write_together(conn)
-        conn.write(data)
-        conn.resume()
-        rest = exchange.parser.rest
-        if rest:
-            self.epoll.loop.call_soon(lambda: exchange.feed(conn, rest))
-        if self.draining and on_stop is not None:
+        exchange.switch(conn, Upgraded(on_data, on_gone, on_drain, on_stop), data)
+        if self.draining and on_stop is not None and conn.fileno() >= 0:
             self.epoll.loop.call_soon(on_stop)
 
 

@@ -114,21 +114,14 @@ class Representation:
         order of RFC 9110, 13.2.2, then ``Range``, of GET only (14.2).  For PUT and others that
         change something, call `evaluate` before they do.
         """
-        fields = headers.values_by_name
-        if (
-            "if-none-match" in fields
-            or "if-modified-since" in fields
-            or "if-match" in fields
-            or "if-unmodified-since" in fields
-        ):
+        fields = headers.selectors
+        if fields:
             status = _status(method, fields, self.etag, self.last_modified, True, now)
             if status is not None:
                 return self.not_modified if status == 304 else FAILED
-        if method == "HEAD":
-            return self.head_only
-        if "range" in fields and method == "GET":
-            return self._partial(fields, now)
-        return self.whole
+            if "range" in fields and method == "GET":
+                return self._partial(fields, now)
+        return self.head_only if method == "HEAD" else self.whole
 
     def _common(self) -> _Lines:
         # Of a 206 after If-Range too: RFC 9110, 15.3.7, would leave some out, only to save bytes.
@@ -196,7 +189,7 @@ def evaluate(
     if etag is not None:
         _check_etag(etag)
     modified = None if last_modified is None else int(last_modified)
-    return _status(method, headers.values_by_name, etag, modified, exists, now)
+    return _status(method, headers.selectors, etag, modified, exists, now)
 
 
 def _status(

@@ -10,13 +10,13 @@ from epollserver import Connection, SendableFile
 
 from .gone import Gone
 from .head import Head
+from .parts import Part, checked
 from .pull import Pull
 from .pull import close as close_pieces
 from .responses import TEXT, HeaderLines, render
 from .streams import ResponseStream
 
 if TYPE_CHECKING:
-    from .answers import Part
     from .exchange import Exchange
 
 _log = logging.getLogger("rush_http")
@@ -66,6 +66,7 @@ class Deferred:
 
     def send(self, data: bytes) -> None:
         """As `HttpServer.send`."""
+        memoryview(data)  # raises here, not over there
         self._answer(partial(self._exchange.server.send, self._conn, data))
 
     def respond(
@@ -84,15 +85,17 @@ class Deferred:
 
     def send_file(self, head: bytes, file: SendableFile, offset: int, count: int) -> None:
         """As `HttpServer.send_file`; the file is closed in any case."""
-        if offset < 0 or count < 0:
-            file.close()
-            raise ValueError(f"offset {offset}, count {count}: neither may be negative")
-        send = partial(self._exchange.server.send_file, self._conn, head, file, offset, count)
-        self._answer(send, file.close)
+        self.send_parts(head, file, ((offset, count),))
 
-    def send_parts(self, head: bytes, file: SendableFile, parts: "Iterable[Part]") -> None:
+    def send_parts(self, head: bytes, file: SendableFile, parts: Iterable[Part]) -> None:
         """As `HttpServer.send_parts`; the file is closed in any case."""
-        send = partial(self._exchange.server.send_parts, self._conn, head, file, tuple(parts))
+        try:  # what raises here does not raise over there
+            memoryview(head)
+            parts = checked(parts)
+        except BaseException:
+            file.close()
+            raise
+        send = partial(self._exchange.server.send_parts, self._conn, head, file, parts)
         self._answer(send, file.close)
 
     def start_stream(
@@ -104,7 +107,9 @@ class Deferred:
         length: int | None = None,
     ) -> ResponseStream:
         """As `HttpServer.start_stream`."""
-        stream = ResponseStream(self._conn, self._thread, status, headers, content_type, length)
+        stream = ResponseStream(
+            self._conn, self._head, self._thread, status, headers, content_type, length
+        )
         self._answer(stream.begin, stream.lost)
         return stream
 
@@ -119,7 +124,9 @@ class Deferred:
     ) -> None:
         """As `HttpServer.stream`: `pieces` are pulled, and closed, in the server's thread."""
         try:
-            stream = ResponseStream(self._conn, self._thread, status, headers, content_type, length)
+            stream = ResponseStream(
+                self._conn, self._head, self._thread, status, headers, content_type, length
+            )
         except BaseException:
             close_pieces(pieces)
             raise
@@ -149,7 +156,9 @@ class Deferred:
                 raise
         else:
             loop = self._exchange.server.epoll.loop
-            loop.call_soon_threadsafe(partial(self._answer_safely, answer, otherwise))
+            called = loop.call_soon_threadsafe(partial(self._answer_safely, answer, otherwise))
+            if not called and otherwise is not None:
+                otherwise()  # the server is closed
 
     def _answer_now(
         self, answer: Callable[[], object], otherwise: Callable[[], object] | None

@@ -38,7 +38,7 @@ from .parser import END, Event
 from .phases import ANSWER, BODY, HEAD, IDLE, LAST, LINGER, NOW, STREAM
 from .responses import CLOSE, render
 from .timeliness import check
-from .uploads import DroppedBody, StreamedBody, Upload, WholeBody
+from .uploads import BodyReceiver, DroppedBody, StreamedBody, Upload, WholeBody
 
 if TYPE_CHECKING:
     from .server import HttpServer
@@ -73,7 +73,8 @@ class Exchange(Outgoing):
             self.drop(conn, data)
             return
         if self.upgraded is not None:
-            self.upgraded.on_data(data)
+            rest = self.parser.take_rest()  # what came with the head is first
+            self.upgraded.on_data(rest + data if rest else data)
             return
         self.together = []
         try:
@@ -135,16 +136,8 @@ class Exchange(Outgoing):
             server.on_message_complete(body, conn, protocol, method, path, query, headers)
         except Exception as error:
             self.failed(conn, error, "on_message_complete")
-        if self.head is not None:
-            self.phase = ANSWER
-            conn.pause(self.peer_left)
-        elif self.phase is not IDLE:
-            if self.phase is STREAM:  # the next request waits from now on, and the end is noticed
-                conn.pause(self.peer_left)
-        elif self.connection_line is CLOSE:
-            self.phase = LAST
-            if self.together is None:
-                self.end(conn)
+        if self.head is not None or self.phase is not IDLE or self.connection_line is CLOSE:
+            self._settle(conn)
 
     def _head_complete(self, conn: Connection, head: Head) -> None:
         self._request = head
@@ -154,13 +147,18 @@ class Exchange(Outgoing):
         self.phase = BODY
         self.since = now = server.epoll.loop.now
         if server.on_head_complete is None or not self._show(conn, head):
-            self.upload = WholeBody(server, now)
+            self.upload = WholeBody(server, now, self.head is None)
             self.parser.limit_body(server.limits.body_bytes)  # refused before 100 Continue
         elif self.head is None:
             return  # answered already
         if head.expects_continue and not self.parser.buffered:
-            if isinstance(self.upload, StreamedBody) and self.upload.held:
-                self.upload.continue_due = True
+            upload = self.upload
+            if isinstance(upload, StreamedBody) and upload.held:
+                # The body may never come: an answer that is given before ends the connection.
+                self.phase = ANSWER
+                self.connection_line = CLOSE
+                upload.continue_due = True
+                upload.hold(conn, self.peer_left)
             else:
                 self.add(_CONTINUE)
 
@@ -174,17 +172,11 @@ class Exchange(Outgoing):
         head = self._request = self.head = copy_of(head)
         line = self._connection_line(head)
         self._shown = head
-        short = not head.chunked and head.content_length <= _DROP_BYTES
+        most_bytes = min(_DROP_BYTES, server.limits.body_bytes)
+        short = not head.chunked and head.content_length <= most_bytes
         droppable = short and not head.expects_continue
         self.connection_line = line if droppable else CLOSE
-        assert server.on_head_complete is not None
-        try:
-            receiver = server.on_head_complete(conn, head)
-        except HttpError:
-            raise
-        except Exception as error:
-            _log.error("on_head_complete failed", exc_info=error)
-            raise HttpError("on_head_complete failed") from error
+        receiver = self._receiver(conn, head)
         if receiver is not None:
             if self.head is not None:
                 self.connection_line = line
@@ -193,15 +185,30 @@ class Exchange(Outgoing):
             self.parser.limit_body(server.limits.body_bytes if limit is None else limit)
             return True
         if self.head is not None:
-            # It awaits its answer when the body is there; who deferred that holds the same head.
+            # It awaits its answer when the body is there; who deferred that holds the same head,
+            # and may answer before.
             self._shown = self._request = self.head
-            self.head = None
+            if self.deferred is None or self.deferred.head is not self.head:
+                self.head = None
             return False
-        if droppable or self.stream is not None:
+        if droppable:
             self.upload = DroppedBody(self.since)
+        elif self.stream is not None:
+            self.phase = STREAM
+            conn.pause(self.peer_left)
         else:
             self.phase = LAST
         return True
+
+    def _receiver(self, conn: Connection, head: Head) -> BodyReceiver | None:
+        assert self.server.on_head_complete is not None
+        try:
+            return self.server.on_head_complete(conn, head)
+        except HttpError:
+            raise
+        except Exception as error:
+            _log.error("on_head_complete failed", exc_info=error)
+            raise HttpError("on_head_complete failed") from error
 
     def _message_complete(self, conn: Connection) -> None:
         head, self._request = self._request, None
@@ -211,7 +218,11 @@ class Exchange(Outgoing):
         if upload is None:
             self.dispatch(conn, head, b"")
         elif isinstance(upload, WholeBody):
-            self.dispatch(conn, head, upload.take())
+            body = upload.take()
+            if upload.awaited or self.head is not None:
+                self.dispatch(conn, head, body)
+            else:
+                self._settle(conn)
         else:
             if isinstance(upload, StreamedBody):
                 try:
@@ -221,22 +232,24 @@ class Exchange(Outgoing):
             self._settle(conn)
 
     def _settle(self, conn: Connection) -> None:
-        """A body has come to its end: see what is still to come of the answer."""
+        """A request is complete: see what is still to come of its answer, or after it."""
         self.since = NOW
         if self.stream is not None:
             self.phase = STREAM
-            conn.pause(self.peer_left)
+            conn.pause(self.peer_left)  # the next request waits from now on
         elif self.head is not None:
             self.phase = ANSWER
             conn.pause(self.peer_left)
         elif self.connection_line is CLOSE and self.phase is IDLE:
             self.phase = LAST
+            if self.together is None:
+                self.end(conn)
 
     def _is_held(self, conn: Connection) -> bool:
         upload = self.upload
         if not isinstance(upload, StreamedBody) or not upload.held:
             return False
-        upload.hold(conn)
+        upload.hold(conn, self.peer_left)
         return True
 
     def _resumed(self, conn: Connection) -> None:
@@ -244,12 +257,16 @@ class Exchange(Outgoing):
         upload = self.upload
         if not isinstance(upload, StreamedBody) or upload.held or conn.fileno() < 0:
             return
+        if upload.continue_due:
+            if self.phase is not ANSWER:
+                return  # answered without the body
+            assert self._request is not None
+            self.phase = BODY
+            self.connection_line = self._connection_line(self._request)
+            upload.continue_due = False
+            self.write(conn, _CONTINUE)
         upload.release(conn)
         self.since = self.server.epoll.loop.now
-        if upload.continue_due:
-            upload.continue_due = False
-            if self.head is not None and not self.parser.buffered:
-                self.write(conn, _CONTINUE)
         self.feed(conn, b"")
 
     def _connection_line(self, head: Head) -> bytes:
@@ -280,6 +297,8 @@ class Exchange(Outgoing):
             _log.error("%s failed", what, exc_info=error)
         if self.head is not None:
             self.server.respond(conn, _page(status), status)
+        elif self.stream is not None and self.stream.pull is None:
+            self.stream.abort()  # nobody would end it; what is pulled goes on by itself
 
     # Ends
 
@@ -289,7 +308,7 @@ class Exchange(Outgoing):
         method = self.parser.method if self._request is None else self._request.method
         upload, self.upload = self.upload, None
         # One that was shown may be answered already; of the others there is nothing yet.
-        answerable = isinstance(upload, WholeBody) or (
+        answerable = (isinstance(upload, WholeBody) and upload.awaited) or (
             upload is None and (self._request is None or self._request is not self._shown)
         )
         self.connection_line = CLOSE
@@ -297,10 +316,10 @@ class Exchange(Outgoing):
             upload.lost(error)  # whoever takes it may answer in its own words
         answerable = answerable or self.head is not None
         self._request = self.head = None
+        self.phase = LAST
         if self.stream is not None:
-            self.stream.abort()
-            return
-        if answerable:
+            self.stream.cut()
+        elif answerable:
             self.write(
                 conn,
                 render(
@@ -310,10 +329,10 @@ class Exchange(Outgoing):
                     head_only=method == "HEAD",
                 ),
             )
-        self.phase = LAST
 
     def gone(self, reason: Reason) -> None:
         """The connection has ended: tell all who work for it."""
+        self.reason = reason
         upload, self.upload = self.upload, None
         if upload is not None:
             upload.lost(reason)

@@ -24,8 +24,8 @@ class Gone:
         """Call `callback` when it happens, soon if it has.  From any thread."""
         # In this order, and each is taken out by one only: the server's thread may be telling now.
         self._callbacks.append(callback)
-        if self._happened:
-            loop.call_soon_threadsafe(self._call)
+        if self._happened and not loop.call_soon_threadsafe(self._call):
+            self._call()  # the server is closed
 
     def happen(self) -> None:
         """It has happened; the second time changes nothing."""

@@ -6,22 +6,25 @@ comes later, or in pieces, keeps the connection's next requests waiting; then it
 
 import contextlib
 import fcntl
+import logging
 import socket
 import termios
 from typing import TYPE_CHECKING
 
-from epollserver import Connection
+from epollserver import Connection, Reason
 
 from .deferred import Deferred
 from .head import Head
 from .parser import RequestParser
-from .phases import BEHIND, BODY, IDLE, LAST, LINGER, STREAM, TOGETHER_BYTES
+from .phases import BEHIND, BODY, IDLE, LAST, LINGER, NOW, STREAM, TOGETHER_BYTES, UPGRADED
 from .responses import CLOSE
 from .streams import ResponseStream
 from .upgrades import Upgraded
 
 if TYPE_CHECKING:
     from .server import HttpServer
+
+_log = logging.getLogger("rush_http")
 
 
 class Outgoing:
@@ -35,7 +38,9 @@ class Outgoing:
         "head",
         "parser",
         "phase",
-        "sent_mark",
+        "read_mark",
+        "read_since",
+        "reason",
         "server",
         "since",
         "stream",
@@ -53,13 +58,14 @@ class Outgoing:
         self.server = server
         self.phase: str = IDLE
         self.since = server.epoll.loop.now  # the clock when the phase began, or its last byte came
-        self.sent_mark = 0  # see timeliness.py
+        self.read_mark, self.read_since = -1, NOW  # see timeliness.py
         self.together: list[bytes] | None = None  # answers that are written together, in `feed`
         self._together_bytes = 0
         self.deferred: Deferred | None = None  # who holds the present request
         self.stream: ResponseStream | None = None  # its answer, until that is complete
         self.upgraded: Upgraded | None = None
         self.unannounced = False  # the connection ends by our word, which the client has not read
+        self.reason: Reason | None = None  # why the connection has ended
         self._dropped = 0
 
     def feed(self, conn: Connection, data: bytes) -> None:
@@ -78,6 +84,8 @@ class Outgoing:
     def add(self, data: bytes) -> None:
         """Keep an answer until all of this turn's are written."""
         assert self.together is not None
+        if not isinstance(data, bytes):  # what is wrong is found now, and what may change is kept
+            data = bytes(memoryview(data))
         self.together.append(data)
         self._together_bytes += len(data)
 
@@ -124,20 +132,26 @@ class Outgoing:
         self.phase = BEHIND
         if conn.queued <= self.server.limits.write_buffer_bytes:
             # Not now: each answer could make the next one, one call inside the other.
-            self.server.epoll.loop.call_soon(lambda: self.drained(conn))
+            self.server.epoll.loop.call_soon(lambda: self._go_on(conn))
+
+    def _go_on(self, conn: Connection) -> None:
+        """Answer the requests that wait, unless the client has to read first."""
+        behind = conn.queued > self.server.limits.write_buffer_bytes
+        if self.phase is BEHIND and not behind and conn.fileno() >= 0:
+            self.phase = IDLE
+            conn.resume()
+            self.feed(conn, b"")
 
     def drained(self, conn: Connection) -> None:
-        """Go on: what was written is out, or a late answer was given."""
+        """All that was written to the connection is out."""
         phase = self.phase
         if phase is LINGER:
             self.since = self.server.epoll.loop.now
             self._shut(conn)
         elif phase is LAST:
             self.end(conn)
-        elif phase is BEHIND and conn.fileno() >= 0:
-            self.phase = IDLE
-            conn.resume()
-            self.feed(conn, b"")
+        elif phase is BEHIND:
+            self._go_on(conn)
         elif phase is IDLE:
             self.since = self.server.epoll.loop.now
         elif self.stream is not None:
@@ -167,6 +181,30 @@ class Outgoing:
             self.together.clear()
             self._together_bytes = 0
 
+    def switch(self, conn: Connection, upgraded: Upgraded, data: bytes) -> None:
+        """Answer with the 101 in `data`; from here on `upgraded` owns the connection."""
+        self.head = self.deferred = None
+        self.phase = UPGRADED
+        self.upgraded = upgraded
+        self.write_together(conn)
+        conn.write(data)
+        conn.resume()
+        loop, reason, on_gone = self.server.epoll.loop, self.reason, upgraded.on_gone
+        if reason is not None and on_gone is not None:
+            loop.call_soon(lambda: on_gone(reason))  # it had gone before
+        elif self.parser.buffered:
+            loop.call_soon(lambda: self._hand_over(conn, upgraded))
+
+    def _hand_over(self, conn: Connection, upgraded: Upgraded) -> None:
+        """Give the new owner what came with the head of the request."""
+        if self.upgraded is not upgraded or not self.parser.buffered or conn.fileno() < 0:
+            return  # it has ended, or more has come: this went before it
+        try:
+            self.feed(conn, b"")
+        except Exception as error:
+            _log.error("on_data failed, its connection is closed", exc_info=error)
+            conn.close()
+
     # Ends
 
     def end(self, conn: Connection) -> None:
@@ -181,8 +219,7 @@ class Outgoing:
         self.phase = LINGER
         self.since = self.server.epoll.loop.now
         conn.resume()
-        if not conn.queued:
-            self._shut(conn)
+        self._shut(conn)
 
     def finish_idle(self, conn: Connection) -> None:
         """Close a connection that asks for nothing, unless a request is just coming."""
@@ -197,6 +234,8 @@ class Outgoing:
             self.deferred.peer_left()
 
     def _shut(self, conn: Connection) -> None:
+        if conn.queued:
+            return  # until `drained`
         with contextlib.suppress(OSError):  # it has gone already
             conn.shutdown(socket.SHUT_WR)
 

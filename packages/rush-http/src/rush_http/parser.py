@@ -171,6 +171,11 @@ class RequestParser:
         """What was fed and not yet taken: after an `END`, what follows that message."""
         return self._buffer[self._position :]
 
+    def take_rest(self) -> bytes:
+        """Return `rest`, and keep nothing of it: what follows an upgrade is another protocol's."""
+        rest, self._buffer, self._position = self.rest, b"", 0
+        return rest
+
     @property
     def buffered(self) -> int:
         """How many bytes were fed and not yet taken."""

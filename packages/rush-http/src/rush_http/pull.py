@@ -54,6 +54,7 @@ class Pull:
 
     def close(self) -> None:
         """Ask for no more."""
+        self._stream.pull = None  # no cycle: freed without the collector
         pieces, self._pieces = self._pieces, None
         iterator, self._iterator = self._iterator, None
         if pieces is not None:

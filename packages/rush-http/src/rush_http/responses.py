@@ -56,10 +56,12 @@ class _Second:
         self.starts: dict[tuple[int, str | None], bytes] = {}
 
     def begin(self, now: float) -> None:
-        self.began = float(int(now))
-        self.ends = self.began + 1
-        self.date_line = f"Date: {http_date(self.began)}\r\n".encode("ascii")
-        self.starts.clear()
+        began = float(int(now))
+        # In this order: other threads render as well.  A start that one of them makes with the
+        # line before goes where nobody looks any more.
+        self.date_line = f"Date: {http_date(began)}\r\n".encode("ascii")
+        self.starts = {}
+        self.began, self.ends = began, began + 1
 
 
 _second = _Second()
@@ -212,10 +214,11 @@ def _length(size: int) -> bytes:
 def _start(status: int, content_type: str | None) -> bytes:
     typed = content_type is not None and status not in _BODILESS
     start = render_head(status, [("Content-Type", content_type or "")] if typed else ())
-    if len(_second.starts) >= _MOST:
-        _second.starts.clear()
+    starts = _second.starts
     start += _second.date_line
-    _second.starts[status, content_type] = start
+    if len(starts) >= _MOST:
+        starts.clear()
+    starts[status, content_type] = start
     return start
 
 

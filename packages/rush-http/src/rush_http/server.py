@@ -132,9 +132,9 @@ class HttpServer(Answers):
         """Accept no more, answer what is on its way, then let `run` return.
 
         What waits in the queue is accepted.  Every further answer says ``Connection: close``.  A
-        connection that stays idle is closed after `idle_grace` seconds, so that a request that is
-        just coming is not lost; what is left after `grace` seconds is closed then.  A second call
-        stops at once.
+        connection that stays idle, or in its TLS handshake, is closed after `idle_grace` seconds,
+        so that a request that is just coming is not lost; what is left after `grace` seconds is
+        closed then.  A second call stops at once.
         From a callback, a signal or another thread.
         """
         self.epoll.loop.call_soon_threadsafe(partial(self._drain, grace, idle_grace))
@@ -179,8 +179,6 @@ class HttpServer(Answers):
             conn.data.gone(reason)
         except Exception:
             _log.exception("a callback for a connection that has gone failed")
-        if self.draining and not self.epoll.connections:
-            self.epoll.stop()
 
     # Time
 
@@ -201,17 +199,16 @@ class HttpServer(Answers):
         self.client_decides = False
         # For those whose answers end later than that: the sweep closes them.
         self.idle_seconds = min(self.idle_seconds, idle_grace)
-        self.epoll.unlisten(accept_waiting=True)
-        if not self.epoll.connections:
-            self.epoll.stop()
-            return
+        self.epoll.unlisten(accept_waiting=True)  # now, not in the turn of the stop() below
         for conn in list(self.epoll.connections):
             conn.data.drain()
         self.epoll.loop.call_later(min(idle_grace, grace), self._close_idle)
-        self.epoll.loop.call_later(grace, self.epoll.stop)
+        self.epoll.stop(grace)
 
     def _close_idle(self) -> None:
         """Close what asks for nothing."""
+        for conn in list(self.epoll.entering):
+            conn.close()
         for conn in list(self.epoll.connections):
             exchange: Exchange = conn.data
             if exchange.phase in (IDLE, LINGER):

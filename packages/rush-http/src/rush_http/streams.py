@@ -26,11 +26,12 @@ from epollserver import Connection
 
 from .gone import Gone, call
 from .grammar import HTTP_1_0
-from .phases import TOGETHER_BYTES
+from .phases import ANSWER, TOGETHER_BYTES
 from .responses import CLOSE, HeaderLines, framing_line, is_bodiless, stream_start
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+    from .head import Head
     from .pull import Pull
 
 WAITING: Final = "waiting"
@@ -73,20 +74,20 @@ class ResponseStream:
         "_until_close",
         "_waits",
         "_written_bytes",
-        "accepted_bytes",
         "pull",
     )
 
     def __init__(
         self,
         conn: Connection,
+        request: "Head",
         thread: int,
         status: int,
         headers: HeaderLines,
         content_type: str | None,
         length: int | None,
     ) -> None:
-        """`thread` is that of the server.  Raises `ValueError` for what cannot be sent."""
+        """Answer `request`; `thread` is the server's.  `ValueError` for what cannot be sent."""
         if length is not None and length < 0:
             raise ValueError(f"length {length} may not be negative")
         self._conn = conn
@@ -96,7 +97,7 @@ class ResponseStream:
         self._start = stream_start(status, headers, content_type)
         self._announced = length
         self._state = WAITING
-        self._body = not is_bodiless(status)
+        self._body = request.method != "HEAD" and not is_bodiless(status)
         self._chunked = self._until_close = False
         self._finished = self._waits = False
         self._gone = Gone()
@@ -107,8 +108,6 @@ class ResponseStream:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._due = False  # writing what is pending
-        self.accepted_bytes = 0
-        """What the connection was given, framing included."""
         self.pull: Pull | None = None
         """What feeds this stream, if it is pulled."""
         self._drain_callbacks: list[Callable[[], object]] = []
@@ -178,7 +177,8 @@ class ResponseStream:
         """Call `callback` once, in the server's thread, if the client goes before `finish`.
 
         Also if it has only shut down its side, which looks the same at first: it may still read,
-        and what is written is sent.  If it is gone already, `callback` is called soon.
+        and what is written is sent; and if the answer breaks off because the rest of its request
+        is refused.  If it is gone already, `callback` is called soon.
         """
         self._gone.tell(callback, self._exchange.server.epoll.loop)
 
@@ -202,7 +202,10 @@ class ResponseStream:
         exchange = self._exchange
         head = exchange.head
         assert head is not None
-        self._body = self._body and head.method != "HEAD"
+        if self._conn.fileno() < 0:
+            exchange.head = None
+            self.lost()
+            return
         if self._announced is None and not is_bodiless(self._status):
             self._chunked = head.protocol != HTTP_1_0
             if self._body and not self._chunked:
@@ -211,6 +214,9 @@ class ResponseStream:
         self._state = OPEN
         framing = framing_line(self._status, self._announced, self._chunked)
         self._keep(b"%b%b%b\r\n" % (self._start, exchange.connection_line, framing))
+        if exchange.phase is ANSWER:
+            # Once more: that the client has left may have been told already, to somebody else.
+            self._conn.pause(exchange.peer_left)
         exchange.stream_began(self)
 
     def drained(self) -> None:
@@ -223,6 +229,11 @@ class ResponseStream:
     def peer_left(self) -> None:
         """The client sends no more; perhaps it is gone."""
         self._gone.happen()
+
+    def cut(self) -> None:
+        """The rest of the request was refused: the answer, if it has not ended, breaks off."""
+        self._abort()
+        self.peer_left()
 
     def lost(self) -> None:
         """The connection has ended, or the request was answered by somebody else."""
@@ -258,7 +269,9 @@ class ResponseStream:
             function(*arguments)
         else:
             loop = self._exchange.server.epoll.loop
-            loop.call_soon_threadsafe(partial(function, *arguments))
+            called = loop.call_soon_threadsafe(partial(function, *arguments))
+            if not called and self._state is not FINISHED:
+                self.lost()  # the server is closed
 
     def _has_room(self) -> bool:
         if self._state is LOST:
@@ -273,7 +286,7 @@ class ResponseStream:
         return self._written_bytes - self._left_bytes
 
     def _add(self, data: bytes) -> None:
-        if self._state is not OPEN or not self._body:  # what another thread could not know
+        if self._state is not OPEN:  # what another thread could not know
             return
         self._added_bytes += len(data)
         if self._chunked:
@@ -299,7 +312,6 @@ class ResponseStream:
         data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
-        self.accepted_bytes += len(data)
         self._exchange.write(self._conn, data)
         self._left_bytes = max(self._left_bytes, self._added_bytes - self._conn.queued)
         if self._waits:
@@ -332,6 +344,8 @@ class ResponseStream:
         self._state = LOST
         self._pending.clear()
         self._wake_threads()
+        if self.pull is not None:
+            self.pull.close()
         self._exchange.stream = None
         self._exchange.write_together(self._conn)  # the answers before it are complete
         if self._until_close and self._conn.fileno() >= 0:

@@ -13,40 +13,61 @@ if TYPE_CHECKING:
 
 def check(exchange: "Exchange", conn: Connection, now: float) -> None:
     """Close a connection, or refuse its request, if it has passed one of its time limits."""
-    phase, limits = exchange.phase, exchange.server.limits
+    phase = exchange.phase
     if phase is UPGRADED:
         return
     if exchange.since == NOW:
         exchange.since = now
-    if conn.queued:
-        _check_reading(exchange, conn, now)
-        return
-    age = now - exchange.since
-    if phase is IDLE:
-        if age > exchange.server.idle_seconds:
-            exchange.finish_idle(conn)
+    if _does_not_read(exchange, conn, now):
+        conn.close()
     elif phase is HEAD:
-        if age > limits.head_seconds:
-            _too_late(exchange, conn, f"no complete head after {age:.0f} s (Limits.head_seconds)")
+        _check_head(exchange, conn, now)
     elif phase is BODY:
-        upload = exchange.upload
-        if upload is not None and not upload.held:
-            message = upload.lateness(limits, age, now)
-            if message is not None:
-                _too_late(exchange, conn, message)
-    elif phase is LINGER and age > limits.linger_seconds:
+        _check_body(exchange, conn, now)
+    elif conn.queued:
+        pass  # it is reading
+    elif phase is IDLE:
+        if now - exchange.since > exchange.server.idle_seconds:
+            exchange.finish_idle(conn)
+    elif phase is LINGER and now - exchange.since > exchange.server.limits.linger_seconds:
         conn.close()
 
 
-def _check_reading(exchange: "Exchange", conn: Connection, now: float) -> None:
-    """An answer waits: see whether the client has read anything since the last time."""
-    stream = exchange.stream
-    sent = (0 if stream is None else stream.accepted_bytes) - conn.queued
-    if sent != exchange.sent_mark:
-        exchange.sent_mark = sent
+def _does_not_read(exchange: "Exchange", conn: Connection, now: float) -> bool:
+    """Whether an answer has waited too long without anything of it having gone out.
+
+    What the client sends meanwhile, and what it is answered, changes nothing.
+    """
+    if not conn.queued:
+        exchange.read_mark = -1
+        return False
+    drained = conn.drained_bytes
+    if drained != exchange.read_mark:
+        exchange.read_mark, exchange.read_since = drained, now
+        return False
+    return now - exchange.read_since > exchange.server.limits.write_seconds
+
+
+def _check_head(exchange: "Exchange", conn: Connection, now: float) -> None:
+    limits = exchange.server.limits
+    if not conn.is_read:  # before it has read more of its answers we do not look
         exchange.since = now
-    elif now - exchange.since > exchange.server.limits.write_seconds:
-        conn.close()
+    elif now - exchange.since > limits.head_seconds:
+        age = now - exchange.since
+        _too_late(exchange, conn, f"no complete head after {age:.0f} s (Limits.head_seconds)")
+
+
+def _check_body(exchange: "Exchange", conn: Connection, now: float) -> None:
+    upload = exchange.upload
+    if upload is None or upload.held:
+        return
+    if not conn.is_read:  # as above
+        upload.began += now - exchange.since
+        exchange.since = now
+        return
+    message = upload.lateness(exchange.server.limits, now - exchange.since, now)
+    if message is not None:
+        _too_late(exchange, conn, message)
 
 
 def _too_late(exchange: "Exchange", conn: Connection, message: str) -> None:

@@ -34,4 +34,4 @@ def check_upgrade(head: Head, protocol: str) -> None:
 
 
 def _tokens(value: str | None) -> list[str]:
-    return [token.strip().lower() for token in (value or "").split(",")]
+    return [token.strip(" \t").lower() for token in (value or "").split(",")]

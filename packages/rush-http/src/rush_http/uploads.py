@@ -31,7 +31,7 @@ class BodyReceiver:
     Returned by the callback on heads (``HttpServer(on_head_complete=...)``), for one request.
     The methods are called in the server's thread; the answer may be given in any of them, before
     (`HttpServer.defer`) or after.  One that raises costs the request: the client gets the status
-    of the `HttpError`, or 500, and the connection ends.
+    of the `HttpError`, or 500, and the connection ends; after an `on_end` that raises it goes on.
     """
 
     limit_bytes: int | None = None
@@ -58,7 +58,8 @@ class BodyReceiver:
 
         `reason` says why: a `Reason` if the connection has ended, the `HttpError` that the client
         is answered with if the body is refused (too large, too slow, malformed), or what your own
-        method raised.
+        method raised.  Of a refusal you may answer here in words of your own, at once and as a
+        whole; a stream that begins here is cut, and who defers is overruled.
         """
 
     def pause(self) -> None:
@@ -118,11 +119,13 @@ class DroppedBody(Upload):
 class WholeBody(Upload):
     """Keeps all of it, and counts it among the bodies in memory (``Limits.bodies_bytes``)."""
 
-    __slots__ = ("_data", "_server")
+    __slots__ = ("_data", "_server", "awaited")
 
-    def __init__(self, server: "HttpServer", now: float) -> None:
+    def __init__(self, server: "HttpServer", now: float, awaited: bool) -> None:
         super().__init__(now)
         self._server = server
+        self.awaited = awaited
+        """Whether the request is answered after its body; if not, somebody has deferred it."""
         # Not a list: of a body that drips in, the pieces would be larger than what they hold.
         self._data: bytes | bytearray = b""
 
@@ -198,9 +201,9 @@ class StreamedBody(Upload):
         except Exception:
             _log.exception("on_lost failed: %r", self.receiver)
 
-    def hold(self, conn: Connection) -> None:
-        """Stop reading, and the clock."""
-        conn.pause()
+    def hold(self, conn: Connection, on_peer_closed: Callable[[Connection], object]) -> None:
+        """Stop reading, and the clock; `on_peer_closed` is told if the client leaves meanwhile."""
+        conn.pause(on_peer_closed)
         if self._held_since is None:
             self._held_since = self._loop.now
 
