@@ -13,6 +13,7 @@ from rush_web import HandlersManager, Route
 
 HEAD = """
 import os, signal, sys, time
+from rush_loader import Loader, Mounts
 from rush_web import WebServer
 """
 

@@ -86,6 +86,11 @@ def test_limits_of_a_request():
     assert (many.value.status, long.value.status) == (400, 414)
     assert request.parse_args() == {"a": "1", "b": "2"}
     assert request.args is request.parse_args()
+    with pytest.raises(BadRequest):  # also where a filter has asked before, with other limits
+        request.parse_args(max_count=1)
+    with pytest.raises(UriTooLong):
+        request.parse_args(max_length=3)
+    assert request.parse_args(max_count=2, max_length=7) is request.args
 
 
 def test_the_same_query_again():

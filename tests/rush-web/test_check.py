@@ -7,6 +7,7 @@ import pytest
 
 from rawclient import request
 from rush_http import BadRequest
+from rush_loader import Loader
 from rush_web import WebServer
 
 
@@ -74,12 +75,42 @@ CHECKS = [
     ([], {"/a": "/a"}, [("redirect-loop", "/a to /a")]),
     ([], {"/a": "/b", "/b": "/a"}, [("redirect-loop", "/a to /b to /a")]),
     ([], {"/x": "/a", "/a": "/b", "/b": "/a"}, [("redirect-loop", "/a to /b to /a")]),
+    ([], {"/a": "/b", "/b": "https://example.org/"}, []),
+    ([], {"/rel": "rel"}, [("redirect-loop", "/rel to /rel")]),
+    ([], {"/a": "?x=1"}, [("redirect-loop", "/a to /a")]),
+    ([], {"/up": "/./up"}, [("redirect-loop", "/up to /up")]),
+    ([], {"/a b": "/x/../a%20b"}, [("redirect-loop", "/a b to /a b")]),
+    (["GET /a/new"], {"/a/old": "new", "/b": "a/new", "/a/b/c": "../new"}, []),
+    ([], {"/a/old": "../new"}, [("redirect-to-nowhere", "/a/old to /new,")]),
+    (["GET /"], {"//host/x": "/"}, []),
+    ([], {"/a": "http://[", "/b": "mailto:x@example.org"}, []),
+]
+
+SLASHES = [
+    # the same, with trailing_slash="redirect"
+    (["GET /new"], {"/old": "/new/"}, []),
+    (["GET /new/"], {"/old": "/new"}, []),
+    (["GET /new"], {"/old": "/other/"}, [("redirect-to-nowhere", "/old to /other/,")]),
+    (["PUT /new"], {"/old": "/new/"}, [("redirect-to-nowhere", "/old to /new/,")]),
+    (["GET /x"], {"/x": "/x/"}, [("shadowed", "/x"), ("redirect-loop", "/x to /x/ to /x")]),
+    (["GET /y"], {"/y": "/x", "/x": "/y/"}, [("shadowed", ""), ("redirect-loop", "/y/ to /y")]),
+    (["GET /x", "POST /x/"], {"/x": "/x/"}, [("shadowed", "/x"), ("redirect-loop", "/x to /x/")]),
 ]
 
 
 @pytest.mark.parametrize(("routes", "redirects", "expected"), CHECKS)
 def test_check(routes, redirects, expected):
     server = register(WebServer(), *routes)
+    server.add_redirects(redirects)
+    found = says(server)
+    assert [kind for kind, _ in found] == [kind for kind, _ in expected]
+    for (_, message), (_, words) in zip(found, expected, strict=True):
+        assert words in message
+
+
+@pytest.mark.parametrize(("routes", "redirects", "expected"), SLASHES)
+def test_check_follows_slashes(routes, redirects, expected):
+    server = register(WebServer(trailing_slash="redirect"), *routes)
     server.add_redirects(redirects)
     found = says(server)
     assert [kind for kind, _ in found] == [kind for kind, _ in expected]
@@ -111,6 +142,16 @@ def test_check_looks_at_files(tmp_path):
         assert (word in message) == (hidden.index(message) == words.index(word)), (message, word)
 
 
+def test_check_looks_at_the_files_of_a_loader(tmp_path):
+    (tmp_path / "a.css").touch()
+    with Loader(tmp_path) as loader:
+        server = WebServer(loader=loader, files="/static/")
+        server.add_redirects({"/a": "/static/a.css", "/b": "/static/b.css"})
+        assert says(server) == [
+            ("redirect-to-nowhere", "/b to /static/b.css, where nothing answers")
+        ]
+
+
 def test_check_counts_hidden_files(tmp_path):
     for number in range(9):
         (tmp_path / f"{number}").touch()
@@ -125,8 +166,16 @@ def test_check_counts_hidden_files(tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
+    (tmp_path / "f").touch()
     server = WebServer(root=tmp_path, files="/static/", trailing_slash="redirect")
-    register(server, "GET /", "GET,POST /user/<int:id>", "?GET /user/<name>", "PUT /put/")
+    register(
+        server,
+        "GET /",
+        "GET,POST /user/<int:id>",
+        "?GET /user/<name>",
+        "PUT /put/",
+        "POST /static/f",
+    )
     server.add_redirect("/old", "/new", keep_query=True)
     server.get("/key", lambda request: request.headers.get("x-key") == "42")(one)
     server.post("/body", lambda request: request.body == b"42")(one)
@@ -145,6 +194,8 @@ EXPLAINED = [
     ("GET", "/static/a/b", "file", "file /a/b of "),
     ("POST", "/static/a/b", "nothing", "404"),
     ("GET", "/x", "nothing", "404"),
+    ("PUT", "/static/f", "method", "405 with Allow: GET, HEAD, OPTIONS, POST"),
+    ("OPTIONS", "/static/f", "options", "204 with Allow: GET, HEAD, OPTIONS, POST"),
 ]
 
 
@@ -206,7 +257,21 @@ def test_explain_says_what_happens(app):
     statuses = {"handler": {200}, "redirect": {301}, "slash": {308}, "options": {204}}
     statuses |= {"file": {200, 404}, "method": {405}, "nothing": {404}}
     kinds = set()
-    targets = ["/a", "/a/", "/b", "/7", "/7/", "/s/f", "/s/g", "/a/7/", "/r", "/", "/a?y", "/x?y"]
+    targets = [
+        "/a",
+        "/a/",
+        "/b",
+        "/7",
+        "/7/",
+        "/s/f",
+        "/s/",
+        "/s/g",
+        "/a/7/",
+        "/r",
+        "/",
+        "/a?y",
+        "/x?y",
+    ]
     methods = ("GET", "HEAD", "POST", "PUT", "OPTIONS")
     for method, target in itertools.product(methods, targets):
         kind = server.explain(method, target).kind

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from rush_web import handlers
+from rush_web import Route, handlers
+from rush_web.converters import CONVERTERS, own_converter
 
 TEXT = "<p>All work and no play</p>" * 100
 
@@ -105,6 +106,38 @@ def test_a_found_file_does_not_go_before_a_filter(app):
         assert client.get("/other.html?b").body == b"other.html"
 
 
+def test_a_found_file_does_not_go_before_a_converter_that_may_say_yes(app):
+    users = set()
+
+    def user(text):
+        if text not in users:
+            raise ValueError(text)
+        return text
+
+    converters = {**CONVERTERS, "user": own_converter("user", user, CONVERTERS)}
+    for path in ("/<user:name>", "/<user:name>/x", "/in/<int:number>"):
+        app.routes.append(
+            Route(path, lambda request: request.response("route"), converters=converters)
+        )
+    (app.root / "ann").write_text("file")
+    (app.root / "bob").mkdir()
+    (app.root / "bob/x").write_text("file")
+    client = app.start(files="/")
+    for found in (b"file", b"route"):
+        for path in ("/ann", "/bob/x"):
+            assert client.get(path).body == found
+        users.update(("ann", "bob"))
+
+
+def test_a_found_file_does_not_go_before_the_other_slash(app):
+    app.route("/page/", "HEAD")(lambda request: request.response())
+    (app.root / "page").write_text("file")
+    client = app.start(files="/", trailing_slash="redirect")
+    for _ in range(2):
+        assert client.get("/page", method="HEAD").status == 308
+        assert client.get("/page").body == b"file"
+
+
 def test_a_found_file_that_is_gone(app):
     (app.root / "page.html").write_text("page")
     client = app.start(files="/")
@@ -157,6 +190,69 @@ def test_headers_of_ones_own_with_a_part(app):
     assert "content-disposition" not in response.headers
 
 
+def answer_with(app, headers, content="<p>text</p>" * 500):
+    (app.root / "page.html").write_text(content)
+    app.route("/")(lambda request: request.response_file("/page.html", headers=headers))
+    return app.start()
+
+
+@pytest.mark.parametrize(
+    ("given", "vary"),
+    [
+        ("Cookie", "Accept-Encoding, Cookie"),
+        ("cookie, Accept-Language", "Accept-Encoding, cookie, Accept-Language"),
+        ("accept-encoding, Cookie", "Accept-Encoding, Cookie"),
+        ("accept-encoding", "Accept-Encoding"),
+        ("*", "*"),
+    ],
+)
+def test_a_file_varies_by_what_it_did_as_well(app, given, vary):
+    client = answer_with(app, {"Vary": given})
+    assert client.get("/").headers["vary"] == vary
+    etag = client.get("/").headers["etag"]
+    assert client.get("/", f"If-None-Match: {etag}").headers["vary"] == vary
+
+
+def test_vary_twice(app):
+    client = answer_with(app, [("Vary", "Cookie"), ("vary", "Origin")])
+    assert client.get("/").headers["vary"] == "Accept-Encoding, Cookie, Origin"
+
+
+def test_a_type_of_ones_own_with_ranges(app):
+    client = answer_with(app, [("content-type", "text/x-own")])
+    assert client.get("/").headers["content-type"] == "text/x-own"
+    part = client.get("/", "Range: bytes=1-3")
+    assert (part.status, part.headers["content-type"]) == (206, "text/x-own")
+    # They would have the type of the file: it is sent as a whole instead (RFC 9110, 14.2).
+    several = client.get("/", "Range: bytes=0-9,1000-1009")
+    assert (several.status, several.headers["content-type"]) == (200, "text/x-own")
+    assert len(several.body) == int(several.headers["content-length"]) == 5500
+    unchanged = client.get(
+        "/", "Range: bytes=0-9,1000-1009", f"If-None-Match: {part.headers['etag']}"
+    )
+    assert unchanged.status == 304
+
+
+def test_a_reply_of_several_ranges_keeps_its_type(app):
+    (app.root / "page.html").write_text("text" * 500)
+
+    @app.route("/")
+    def send(request):
+        reply = request._loader.answer("/page.html", "GET", request.headers)
+        request.send_reply(reply, headers={"Content-Type": "text/x-own"})
+
+    several = app.start().get("/", "Range: bytes=0-9,1000-1009")
+    assert several.status == 206
+    assert several.headers["content-type"].startswith("multipart/byteranges; boundary=")
+
+
+@pytest.mark.parametrize("name", ["ETag", "content-range", "Content-Encoding", "Content-Length"])
+def test_headers_that_are_not_the_handlers(app, name):
+    client = answer_with(app, {name: '"mine"'})
+    assert client.get("/").status == 500
+    assert f"header {name} is worked out here: leave it out" in app.logged()[0]
+
+
 @pytest.mark.parametrize(
     ("path", "location"),
     [
@@ -181,3 +277,41 @@ def test_no_directory_sends_to_another_host(app, path):
     response = app.start(files="/").get(path)
     assert response.status == 404
     assert "location" not in response.headers
+
+
+def test_a_loader_of_ones_own(serve, tmp_path):
+    """Everything that a loader can be told reaches the server with it."""
+    for name in ("site/home.html", "site/.well-known", "docs/intro.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    program = serve(
+        """files="/static/", loader=Mounts({
+            "/": Loader("site", index="home.html", dot_files=True, fallback="/home.html",
+                        cache_control=[("*.html", "max-age=60")]),
+            "/docs/": Loader("docs"),
+        })""",
+        """
+        @server.on_startup
+        def warm(loader):
+            assert loader.cache_files("/") == 3
+
+        @server.get("/page")
+        def page(request):
+            request.response_file("/docs/intro.html")
+        """,
+    )
+    for path, name in [
+        ("/static/", "site/home.html"),
+        ("/static/user/42", "site/home.html"),
+        ("/static/.well-known", "site/.well-known"),
+        ("/static/docs/intro.html", "docs/intro.html"),
+        ("/page", "docs/intro.html"),
+    ]:
+        for _ in range(2):
+            answer = program.get(path)
+            assert (answer.status, answer.body) == (200, name.encode())
+            kept = "max-age=60" if name == "site/home.html" else "no-cache"
+            assert answer.headers["cache-control"] == kept
+    answer = program.get("/static/docs?a=1")
+    assert (answer.status, answer.headers["location"]) == (301, "/static/docs/?a=1")
+    assert program.stop() == 0

@@ -4,6 +4,7 @@ import gc
 import http.client
 import io
 import os
+import time
 from urllib.parse import urlencode
 
 import pytest
@@ -67,7 +68,52 @@ FORMS = [
             ("g", "g.txt", "application/octet-stream", b"2"),
         ],
     ),
+    (
+        body_of(part("f", b"1", "x/.."), part("f", b"2", "."), part("f", b"3", "...")),
+        {},
+        [
+            ("f", name, "application/octet-stream", b"%d" % n)
+            for n, name in enumerate(("", "", "..."), 1)
+        ],
+    ),
+    (body_of(part('a"; filename*="x', b"1")), {"a": ["1"]}, []),
+    (body_of(part("x; name=a", b"1")), {"x; name=a": ["1"]}, []),
 ]
+
+TYPES = [
+    # content type, whether its boundary is XX
+    ("multipart/form-data;boundary=XX", True),
+    ('Multipart/Form-Data ; Charset=utf-8; Boundary="XX"', True),
+    ("multipart/form-data; boundary=XX; charset=utf-8", True),
+    ('multipart/form-data; a="; boundary=YY"; boundary=XX', True),
+    (f"multipart/form-data; boundary=XX; a={'x' * 200}", True),
+    (f"multipart/form-data; boundary=XX; a={'x' * 300}", False),
+    ("multipart/form-data; boundary=XX; boundary=YY", False),
+    ('multipart/form-data; boundary="XX', False),
+    ('multipart/form-data; boundary="\xe9"', False),
+    ("multipart/form-data; boundary*=us-ascii''XX", False),
+    ("multipart/form-data; xboundary=XX", False),
+    ("multipart/form-data boundary=XX", False),
+]
+
+
+@pytest.mark.parametrize(("content_type", "right"), TYPES)
+def test_boundary(content_type, right):
+    body = body_of(part("a", b"1"))
+    if right:
+        assert read_form(body, content_type, FormLimits()) == {"a": "1"}
+    else:
+        with pytest.raises(HttpError) as caught:
+            read_form(body, content_type, FormLimits())
+        assert caught.value.status in (400, 415)
+
+
+@pytest.mark.parametrize("start", ['multipart/form-data;a="', "multipart/form-data"])
+def test_a_long_type_takes_no_time(start):
+    started = time.monotonic()
+    with pytest.raises(BadRequest, match="64"):
+        MultipartReader(start + ";" * 64_000)
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -99,6 +145,17 @@ REFUSED = [
     (part("a", b"1"), TYPE, 400, "Unexpected end"),
     (b"x" + body_of(part("a", b"1")), TYPE, 400, "no multipart form"),
     (b"--XX\r\nX: y\r\n\r\n1\r\n--XX--\r\n", TYPE, 400, "Content-Disposition"),
+    (body_of(part('a"; name="b', b"1")), TYPE, 400, "name comes twice"),
+    (body_of(part('a"; NAME=b; x="', b"1")), TYPE, 400, "name comes twice"),
+    (body_of(part("a", b"1", 'x"; filename="y')), TYPE, 400, "filename comes twice"),
+    (
+        body_of(part("a", b"1", content_type='x\r\nContent-Disposition: form-data; name="b"')),
+        *(TYPE, 400, "Content-Disposition comes twice"),
+    ),
+    (body_of(part("a\0b", b"1")), TYPE, 400, "control characters"),
+    (body_of(part("a%0Ab", b"1")), TYPE, 400, "control characters"),
+    (body_of(part("a", b"1", "a\0.txt")), TYPE, 400, "control characters"),
+    (body_of(part("a", b"1", "a%0D%0A")), TYPE, 400, "control characters"),
     (body_of(), "multipart/form-data", 400, "without a boundary"),
     (body_of(), "multipart/form-data; boundary=", 400, "without a boundary"),
     (body_of(), "multipart/form-data; boundary=" + "x" * 71, 400, "without a boundary"),
@@ -126,6 +183,12 @@ LIMITS = [
         body_of(part("a", b"12"), part("b", b"123")),
     ),
     ({"file_bytes": 4}, body_of(part("f", b"1234", "x") * 2), body_of(part("f", b"12345", "x"))),
+    (
+        {"files": 2},
+        body_of(part("f", b"1", "x") * 2, part("f", b"", ""), part("a", b"1") * 3),
+        body_of(part("f", b"1", "x") * 3),
+    ),
+    ({"files": 1}, body_of(part("f", b"1", "")), body_of(part("f", b"1", "") * 2)),
     ({"header_bytes": 60}, body_of(part("a", b"1")), body_of(part("a" * 60, b"1"))),
 ]
 
@@ -137,14 +200,27 @@ def test_limits(limits, within, past):
         read_form(past, TYPE, FormLimits(**limits))
 
 
-def test_limits_of_urlencoded_forms():
-    assert read_form(b"a=1&b=2", URLENCODED, FormLimits(parts=2, field_bytes=7)) == {
-        "a": "1",
-        "b": "2",
-    }
-    for limits in ({"parts": 2}, {"field_bytes": 7}):
-        with pytest.raises(ContentTooLarge, match=f"FormLimits.{next(iter(limits))}"):
-            read_form(b"a=1&b=2&", URLENCODED, FormLimits(**limits))
+URLENCODED_LIMITS = [
+    # limits, a body within them, a body past them
+    ({"parts": 2}, b"a=1&b=2", b"a=1&b=2&"),
+    ({"field_bytes": 2}, b"a=1&bb=2", b"a=1&b=23"),
+    ({"field_bytes": 2}, b"a=%41&b=%42", b"a=%41&b=%C3%BC"),
+    ({"field_bytes": 2}, b"a=1&a=2", b"a=1&a=23"),
+    ({"field_bytes": 2}, "a=ü".encode(), "a=1&b=ü".encode()),
+    ({"field_bytes": 2}, b"a=1", b"a" * 5000),
+    ({"name_bytes": 4}, b"aaaa=1", b"aaaaa=1"),
+    ({"name_bytes": 4}, b"%C3%BCaa=1", b"%C3%BCaaa=1"),
+]
+
+
+@pytest.mark.parametrize(("limits", "within", "past"), URLENCODED_LIMITS)
+def test_limits_of_urlencoded_forms(limits, within, past):
+    assert read_form(within, URLENCODED, FormLimits(**limits))
+    with pytest.raises(ContentTooLarge, match="FormLimits"):
+        read_form(past, URLENCODED, FormLimits(**limits))
+
+
+def test_a_limit_is_above_zero():
     with pytest.raises(ValueError, match=r"FormLimits\.parts is 0: it must be above 0"):
         FormLimits(parts=0)
 
@@ -177,6 +253,18 @@ def test_large_files_go_to_disk_and_are_closed(tmp_path):
     assert descriptors() == before
     with pytest.raises(ValueError, match="closed file"):
         form.files["large"].read()
+
+
+def test_all_files_of_a_form_have_one_budget_of_memory():
+    before = descriptors()
+    files = [part("f", bytes([number]) * 40, f"{number}") for number in range(5)]
+    with read_form(body_of(*files), TYPE, FormLimits(spool_bytes=100)) as form:
+        assert descriptors() == before + 3  # two of them fit
+        assert [one.read() for one in form.getfiles("f")] == [bytes([n]) * 40 for n in range(5)]
+    mixed = [part("f", b"x" * 90, "a"), part("f", b"y" * 20, "b"), part("f", b"z" * 10, "c")]
+    with read_form(body_of(*mixed), TYPE, FormLimits(spool_bytes=100)) as form:
+        assert descriptors() == before + 1  # what is on disk leaves its room to others
+    assert descriptors() == before
 
 
 def test_nothing_is_left_of_a_form_that_was_refused():
@@ -258,6 +346,8 @@ def test_files_are_closed_when_the_handler_fails(app):
 DIFFERENT = {
     FORMS[9][0],  # a file without a name and without content there, for a field nobody touched
     FORMS[11][0],  # names keep their folders there, for the handler to think of
+    FORMS[12][0],  # and their dots
+    FORMS[13][0],  # filename* counts there, which RFC 7578, 4.2 forbids
 }
 
 

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from programs import eventually
 from rawclient import request
 from rush_http import BadRequest, Forbidden, HttpError, NotFound, ServiceUnavailable
 from rush_web import WebServer
@@ -94,7 +95,9 @@ def test_files_below_a_prefix(app):
     assert client.get("/static/css/a.css", method="HEAD").headers["content-length"] == "4"
     for path in ("/css/a.css", "/static", "/staticcss/a.css", "/static//css/a.css"):
         assert client.get(path).status == 404, path
-    assert client.get("/static/css/a.css", method="POST").status == 404
+    posted = client.get("/static/css/a.css", method="POST")
+    assert (posted.status, posted.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert client.get("/static/css/b.css", method="POST").status == 404
 
 
 def test_no_files_by_default(app):
@@ -360,6 +363,21 @@ def test_a_handler_that_closes_the_connection(app):
     client.send(request())
     assert client.rest() == b""
     assert app.client().get("/fine").body == b"fine"
+    assert app.logged() == []
+
+
+def test_a_handler_that_closes_the_connection_and_fails(app):
+    @app.route("/")
+    def handler(request):
+        request.conn.close()
+        raise ValueError("reason")
+
+    client = app.start()
+    client.send(request())
+    assert client.rest() == b""
+    # The client may know of the end before the line is written.
+    (line,) = eventually(app.logged, "a line in the log")
+    assert line.endswith("reason")
 
 
 def test_the_log_cuts_long_paths(app):

@@ -24,7 +24,10 @@ def client(app):
     app.route("/files/<path:rest>")(lambda request: request.response(request.params["rest"]))
     app.redirects["/old"] = ("/new?a=1#top", 302, True)
     app.redirects["/plain"] = ("/new#top", 307, True)
+    app.route("/both", "POST")(say("both"))
     (app.root / "file").write_text("file")
+    (app.root / "both").write_text("both")
+    (app.root / "directory").mkdir()
     return app.start(files="/", trailing_slash="redirect")
 
 
@@ -64,6 +67,16 @@ ANSWERS = [
     ("GET", "/old?b=2", 302, "location", "/new?a=1&b=2#top"),
     ("POST", "/plain?b=2", 307, "location", "/new?b=2#top"),
     ("GET", "/file", 200, "content-length", "4"),
+    # files have methods as well
+    ("PUT", "/file", 405, "allow", "GET, HEAD, OPTIONS"),
+    ("OPTIONS", "/file", 204, "allow", "GET, HEAD, OPTIONS"),
+    ("POST", "/both", 200, "content-length", "4"),
+    ("GET", "/both", 200, "content-length", "4"),
+    ("PUT", "/both", 405, "allow", "GET, HEAD, OPTIONS, POST"),
+    ("OPTIONS", "/both", 204, "allow", "GET, HEAD, OPTIONS, POST"),
+    ("PUT", "/directory", 404, "content-length", "14"),
+    ("PUT", "/directory/", 404, "content-length", "14"),
+    ("PUT", "/../file", 404, "content-length", "14"),
 ]
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from rush_http import Forbidden
 from rush_web import Request, Route, WebServer
 from rush_web.converters import CONVERTERS, own_converter
 from rush_web.routing import Router
@@ -202,6 +203,14 @@ def test_picked(method, path, query, name, params):
     assert picked(Router(ROUTES), method, path, query) == (name, params)
 
 
+@pytest.mark.parametrize("path", ["*", "x", ""])
+def test_what_has_no_slash_is_no_segment(path):
+    router = Router([route("any text", "/<name>", "OPTIONS GET"), route("any", "*", "LINK")])
+    for method in ("OPTIONS", "GET"):
+        assert picked(router, method, path) == (None, {})
+    assert picked(router, "LINK", path) == ("any", {})
+
+
 ALLOWED = [
     # path, methods
     ("/hello", "GET HEAD OPTIONS POST PUT LINK"),
@@ -230,13 +239,26 @@ def test_allowed_on_the_whole_server():
 
 def test_a_converter_that_fails_in_another_way_is_no_no():
     def broken(text):
-        raise KeyError(text)
+        raise ArithmeticError("reason")
 
     converters = {**CONVERTERS, "broken": own_converter("broken", broken, CONVERTERS)}
+    words = r"converter 'broken' failed for '7': ArithmeticError\('reason'\).*a ValueError says no"
     for path in ("/<broken:x>", "/<broken:x>/y"):
         router = Router([Route(path, named("x"), converters=converters)])
-        with pytest.raises(KeyError):
-            router.find(request_of("GET", path))
+        with pytest.raises(RuntimeError, match=words) as caught:
+            router.find(request_of("GET", path.replace("<broken:x>", "7")))
+        assert isinstance(caught.value.__cause__, ArithmeticError)
+
+
+def test_a_converter_may_refuse():
+    def secret(text):
+        raise Forbidden(text)
+
+    converters = {**CONVERTERS, "secret": own_converter("secret", secret, CONVERTERS)}
+    with pytest.raises(Forbidden):
+        Router([Route("/<secret:x>", named("x"), converters=converters)]).find(
+            request_of("GET", "/7")
+        )
 
 
 def test_own_converters():

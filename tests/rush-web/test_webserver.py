@@ -18,6 +18,7 @@ BAD_OPTIONS = [
     ({"port": 65536}, "port is 65536"),
     ({"listen": "both"}, "listen is 'reuseport' or 'shared', not 'both'"),
     ({"files": "/"}, "files='/' needs a root"),
+    ({"root": ".", "loader": True}, "give one of the two"),
     ({"files": "static", "root": "."}, "prefix such as '/static/'"),
     ({"max_conns": 0}, "max_conns is 0: it must be 1 or more"),
     ({"grace": -1}, "grace is -1: it must be 0 seconds or more"),
@@ -82,6 +83,8 @@ def test_a_second_server_on_the_port(serve, launch, write, listen):
 BANNERS = [
     ("", "1 route at http://127.0.0.1:PORT/ with 2 workers."),
     ("root='.', files='/f/'", "1 route and the files of HERE below /f/ at http://127.0.0.1:PORT/ "),
+    ("loader=Loader('.'), files='/f/'", "1 route and the files of HERE below /f/ at "),
+    ("loader=Mounts({}), files='/f/'", "1 route and the files below /f/ at "),
     ("host='0.0.0.0'", "1 route at http://0.0.0.0:PORT/ with 2 workers."),
 ]
 

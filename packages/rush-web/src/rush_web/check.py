@@ -7,16 +7,17 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from rush_loader import File, FileNotFound, Loader
-
-from .converters import Converter
 from .explain import described
+from .files import has_file
+from .redirects import other_slash
 from .routing import ANY_PATH, Parameter, Route, Router
 
 if TYPE_CHECKING:
     from .server import WebServer
+
+_HERE = "http://here.invalid"  # what a location that names no host is joined to
 
 
 @dataclass(frozen=True)
@@ -139,16 +140,7 @@ def _takes(wide: str | Parameter, narrow: str | Parameter) -> bool:
     if isinstance(narrow, Parameter):
         one = narrow.converter
         return not one.rest and (wide.converter.convert is None or wide.converter == one)
-    return bool(narrow) and _converts(wide.converter, narrow)
-
-
-def _converts(converter: Converter, text: str) -> bool:
-    try:
-        if converter.convert is not None:
-            converter.convert(text)
-    except ValueError:
-        return False
-    return True
+    return bool(narrow) and wide.converter.takes(narrow)
 
 
 # Redirects
@@ -158,38 +150,44 @@ def _about_redirects(server: "WebServer", router: Router) -> Iterator[Problem]:
     looped: set[str] = set()
     for path in server.redirects:
         chain = [path]
-        while (target := _local_path(server.redirects[chain[-1]][0])) in server.redirects:
-            assert target is not None
-            if target in chain:
-                loop = chain[chain.index(target) :]
-                if not looped.intersection(loop):
-                    looped.update(loop)
-                    yield Problem("redirect-loop", " to ".join([*loop, target]))
-                break
+        while (target := _next(server, router, chain[-1])) is not None and target not in chain:
             chain.append(target)
-        else:
-            if len(chain) == 1 and target is not None and not _is_there(server, router, target):
-                yield Problem("redirect-to-nowhere", f"{path} to {target}, where nothing answers")
+        if target is not None:
+            loop = chain[chain.index(target) :]
+            if not looped.intersection(loop):
+                looped.update(loop)
+                yield Problem("redirect-loop", " to ".join([*loop, target]))
+        elif len(chain) == 2 and not _is_there(server, router, to := chain[1]):
+            yield Problem("redirect-to-nowhere", f"{path} to {to}, where nothing answers")
 
 
-def _local_path(location: str) -> str | None:
-    """The decoded path of a location on this host; ``None`` for another host's."""
-    if not location.startswith("/") or location.startswith("//"):
+def _next(server: "WebServer", router: Router, path: str) -> str | None:
+    """Where GET of `path` is sent to; ``None`` if nowhere, or to another host."""
+    if path in server.redirects:
+        return _local_path(path, server.redirects[path][0])
+    if server.trailing_slash != "redirect" or path.startswith("//"):
         return None
-    return unquote(location.partition("#")[0].partition("?")[0])
+    if any(endpoint.steps("GET") for endpoint, _ in router.candidates(path)):
+        return None
+    other = other_slash(path)
+    return other if "GET" in router.allowed(other) else None
+
+
+def _local_path(path: str, location: str) -> str | None:
+    """The decoded path of what `location` means at `path`; ``None`` for another host's."""
+    try:
+        url = urlsplit(urljoin(_HERE + quote(path), location))
+    except ValueError:
+        return None
+    return unquote(url.path) if f"{url.scheme}://{url.netloc}" == _HERE else None
 
 
 def _is_there(server: "WebServer", router: Router, path: str) -> bool:
-    if any(True for _ in router.candidates(path)):
-        return True
-    if server.files is None or server.root is None or not path.startswith(server.files):
-        return False
-    try:
-        with Loader(server.root, _NoCache()) as loader:
-            loader.load(path[len(server.files) - 1 :], cache=False)
-    except OSError:
-        return False
-    return True
+    return (
+        path in server.redirects
+        or any(True for _ in router.candidates(path))
+        or has_file(server, path)
+    )
 
 
 # Files
@@ -232,19 +230,3 @@ def _paths(root: str, prefix: str) -> Iterable[str]:
                 yield front + name
                 if name == "index.html":
                     yield front
-
-
-class _NoCache:
-    """The cache of a loader that is asked once."""
-
-    def get(self, path: str) -> File | None:
-        return None
-
-    def add(self, path: str) -> File:
-        raise FileNotFound(path, "this cache keeps nothing")
-
-    def discard(self, path: str) -> None:
-        pass
-
-    def close(self) -> None:
-        pass

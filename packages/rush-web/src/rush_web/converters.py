@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from rush_http import HttpError
+
 Convert = Callable[[str], object]
 """One segment's text to a value; raises `ValueError` if the text is none."""
 
@@ -28,6 +30,17 @@ class Converter:
     convert: Convert | None
     rank: int
     rest: bool = False
+    own: bool = False
+    """Whether it is of somebody else's making: its answers may change."""
+
+    def takes(self, text: str) -> bool:
+        """Whether `text`, a segment that is not empty, is of this kind."""
+        try:
+            if self.convert is not None:
+                self.convert(text)
+        except ValueError:
+            return False
+        return True
 
 
 def to_int(text: str) -> int:
@@ -72,4 +85,20 @@ def own_converter(name: str, convert: Convert, known: Mapping[str, Converter]) -
         raise ValueError(f"there is a converter {name!r} already")
     if not callable(convert):
         raise TypeError(f"converter {name!r} is not callable: {convert!r:.80}")
-    return Converter(name, convert, len(known))
+    return Converter(name, _said_plainly(name, convert), len(known), own=True)
+
+
+def _said_plainly(name: str, convert: Convert) -> Convert:
+    """The same, but what it raises without meaning to says in the log where that was."""
+
+    def said_plainly(text: str) -> object:
+        try:
+            return convert(text)
+        except (ValueError, HttpError, FileNotFoundError):
+            raise
+        except Exception as error:
+            raise RuntimeError(
+                f"converter {name!r} failed for {text!r:.80}: {error!r:.200} (a ValueError says no)"
+            ) from error
+
+    return said_plainly

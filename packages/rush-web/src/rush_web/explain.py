@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rush_http import Head, Headers, HttpServer, RequestParser, header_line
 from rush_loader import Loader
 
+from .files import OF_FILES, has_file
 from .redirects import other_slash, to_other_slash, with_query
 from .request import NO_PARAMS, Request
 from .routing import ANY_PATH, Handler, Route, Router
@@ -102,6 +103,8 @@ class _Asked:
             answer = f"handler {described(route)}" + (f" with {dict(params)}" if params else "")
             return self._end("handler", answer, route=route, params=params)
         allowed = self._router.allowed(request.path)
+        if request.method not in ("GET", "HEAD") and has_file(server, request.path):
+            allowed |= OF_FILES
         allow = ", ".join(sorted(allowed))
         if allowed and request.method == "OPTIONS":
             return self._end("options", f"204 with Allow: {allow}", allow=allowed)

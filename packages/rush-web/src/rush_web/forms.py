@@ -5,10 +5,10 @@ memory can be fed to it.  What a form has in files is in temporary files as soon
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from email.message import Message
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Protocol
@@ -19,6 +19,15 @@ from .args import Args
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+
+# What no client that is well needs: that much of a type is refused, so it is read in no time.
+_LONGEST_TYPE = 256
+# One parameter of a header line: its name, and its value in quotes or not.
+_PARAMETER = re.compile(
+    r';[ \t]*([\w!#$%&\'*+.^`|~-]+)[ \t]*=[ \t]*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s;"]+))', re.A
+)
+_BOUNDARY = re.compile(r"[\x20-\x7e]{1,70}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +40,19 @@ class FormLimits:
 
     parts: int = 1000
     """Fields and files; each costs some time, however small it is."""
+    files: int = 50
+    """Files; each that is on disk costs a descriptor."""
     name_bytes: int = 256
     """The name of a field, or of a file as the client calls it."""
     header_bytes: int = 4 * 1024
     """One header line of a part; there are at most eight."""
     field_bytes: int = 1024 * 1024
-    """All values that are not files, together: they are in memory."""
+    """All values that are not files, together, decoded: they are in memory."""
     file_bytes: int | None = None
     """One file; ``None``: as large as the body may be."""
     spool_bytes: int = 256 * 1024
-    """A file that is larger goes to disk; not a limit, but what one file may have of the memory."""
+    """What all files together may have of the memory; not a limit: one for which there is no room
+    left goes to disk."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -123,11 +135,7 @@ def read_form(body: bytes, content_type: str | None, limits: FormLimits) -> Form
     """
     kind = (content_type or "").partition(";")[0].strip(" \t").lower()
     if kind == URLENCODED:
-        if len(body) > limits.field_bytes:
-            raise ContentTooLarge(f"{len(body)} bytes of fields (FormLimits.field_bytes)")
-        if body.count(b"&") >= limits.parts:
-            raise ContentTooLarge(f"more than {limits.parts} fields (FormLimits.parts)")
-        return Form.parse(body.decode("utf-8", "replace"), max_count=limits.parts)
+        return _urlencoded(body, limits)
     if kind == MULTIPART:
         with MultipartReader(content_type or "", limits) as reader:
             reader.feed(body)
@@ -137,9 +145,35 @@ def read_form(body: bytes, content_type: str | None, limits: FormLimits) -> Form
     raise HttpError(f"a form is {URLENCODED} or {MULTIPART}, not {kind!r:.80}", status=415)
 
 
+def _urlencoded(body: bytes, limits: FormLimits) -> Form:
+    if body.count(b"&") >= limits.parts:
+        raise ContentTooLarge(f"more than {limits.parts} fields (FormLimits.parts)")
+    # Each byte is three characters at most: what cannot be within the limits is not taken apart.
+    if len(body) > 3 * (limits.field_bytes + limits.parts * (limits.name_bytes + 1)):
+        raise ContentTooLarge(f"{len(body)} bytes of fields (FormLimits.field_bytes)")
+    form = Form.parse(body.decode("utf-8", "replace"), max_count=limits.parts)
+    left = limits.field_bytes
+    for name in form:
+        _check_name(name, limits)
+        left -= sum(_bytes_of(value) for value in form.getlist(name))
+    if left < 0:
+        raise ContentTooLarge("too much text (FormLimits.field_bytes)")
+    return form
+
+
+def _check_name(name: str, limits: FormLimits) -> None:
+    if _bytes_of(name) > limits.name_bytes:
+        raise ContentTooLarge(f"a long name (FormLimits.name_bytes): {name!r:.80}")
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
 class _Segment(Protocol):
     """What the package `multipart` says of a part."""
 
+    headerlist: list[tuple[str, str]]
     name: str
     filename: str | None
     content_type: str | None
@@ -167,10 +201,13 @@ class MultipartReader:
         self._parser, self._too_much, self._wrong = _new_parser(content_type, self._limits)
         self._form: Form | None = Form()
         self._segment: _Segment | None = None
-        self._file: IO[bytes] | None = None
+        self._file: SpooledTemporaryFile[bytes] | None = None
+        self._in_memory = False  # whether the file is
+        self._spool = self._limits.spool_bytes  # what is left of the memory for files
         self._size = 0
         self._value = bytearray()
         self._field_bytes = 0
+        self._files = 0
 
     def feed(self, piece: bytes) -> None:
         """Take the next bytes of the body.
@@ -225,15 +262,16 @@ class MultipartReader:
         self.close()
 
     def _begin(self, segment: _Segment) -> None:
-        for name in (segment.name, segment.filename or ""):
-            if len(name.encode("utf-8", "replace")) > self._limits.name_bytes:
-                raise ContentTooLarge(f"a long name (FormLimits.name_bytes): {name!r:.80}")
+        _check_head(segment, self._limits)
+        if segment.filename:  # without a name and without content it does not count
+            self._check_count()
         self._segment = segment
         self._size = 0
         self._value.clear()
         if segment.filename is not None:
-            # Closed with the form, or by close().
-            self._file = SpooledTemporaryFile(self._limits.spool_bytes)  # noqa: SIM115
+            # Closed with the form, or by close().  It goes to disk when we say so.
+            self._file = SpooledTemporaryFile()  # noqa: SIM115
+            self._in_memory = True
 
     def _more(self, data: bytes | bytearray) -> None:
         limits = self._limits
@@ -241,6 +279,12 @@ class MultipartReader:
         if self._file is not None:
             if limits.file_bytes is not None and self._size > limits.file_bytes:
                 raise ContentTooLarge("a file that is too large (FormLimits.file_bytes)")
+            if self._in_memory:
+                self._spool -= len(data)
+                if self._spool < 0:
+                    self._file.rollover()
+                    self._in_memory = False
+                    self._spool += self._size
             self._file.write(data)
         else:
             self._field_bytes += len(data)
@@ -255,14 +299,55 @@ class MultipartReader:
         if self._file is None:
             form._add(segment.name, self._value.decode("utf-8", "replace"))
             return
+        if segment.filename or self._size:
+            self._check_count()
         file, self._file = self._file, None
         file.seek(0)
         if not segment.filename and not self._size:
             file.close()  # an <input type="file"> that nobody touched
             return
         name = (segment.filename or "").replace("\\", "/").rpartition("/")[2]
+        if name in (".", ".."):
+            name = ""
         content_type = segment.content_type or "application/octet-stream"
         form.add_file(segment.name, Upload(name, content_type, self._size, file))
+        self._files += 1
+
+    def _check_count(self) -> None:
+        if self._files >= self._limits.files:
+            raise ContentTooLarge(f"more than {self._limits.files} files (FormLimits.files)")
+
+
+def _check_head(segment: _Segment, limits: FormLimits) -> None:
+    """Raise for names that are too long, and for what two readers may understand in two ways."""
+    dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
+    if len(dispositions) > 1:
+        raise BadRequest("no multipart form: Content-Disposition comes twice")
+    seen: set[str] = set()
+    for name, *_ in _PARAMETER.findall(dispositions[0]):
+        if (lower := name.lower()) in seen:
+            raise BadRequest(f"no multipart form: {lower} comes twice: {dispositions[0]!r:.80}")
+        seen.add(lower)
+    for name in (segment.name, segment.filename or ""):
+        _check_name(name, limits)
+        if _CONTROL.search(name):
+            raise BadRequest(f"no multipart form: a name has control characters: {name!r:.80}")
+
+
+def _boundary(content_type: str) -> str:
+    if len(content_type) > _LONGEST_TYPE:
+        raise BadRequest(
+            f"a type of {len(content_type)} characters, more than {_LONGEST_TYPE}: "
+            f"{content_type!r:.80}"
+        )
+    found: list[str] = [
+        quoted or token
+        for name, quoted, token in _PARAMETER.findall(content_type)
+        if name.lower() == "boundary"
+    ]
+    if len(found) != 1 or not _BOUNDARY.fullmatch(found[0]):
+        raise BadRequest(f"multipart without a boundary (RFC 2046, 5.1.1): {content_type!r:.80}")
+    return found[0]
 
 
 def _new_parser(
@@ -275,11 +360,7 @@ def _new_parser(
         raise RuntimeError(
             "multipart forms need the package multipart: pip install 'rush-web[forms]'"
         ) from error
-    header = Message()
-    header["content-type"] = content_type
-    boundary = header.get_param("boundary")
-    if not isinstance(boundary, str) or not 1 <= len(boundary) <= 70 or not boundary.isascii():
-        raise BadRequest(f"multipart without a boundary (RFC 2046, 5.1.1): {content_type!r:.80}")
+    boundary = _boundary(content_type)
     parser: _Parser = multipart.PushMultipartParser(
         boundary,
         max_header_size=limits.header_bytes,

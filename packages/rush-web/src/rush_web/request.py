@@ -19,15 +19,14 @@ from rush_http import (
     Protocol,
     ServiceUnavailable,
     date_line,
-    header_line,
     render,
-    render_head,
 )
 from rush_loader import FileNotFound, answer
 
 from .args import MAX_COUNT, Args
 from .cookies import SameSite, cookie_line, parse_cookies
 from .forms import Form, FormLimits, read_form
+from .heads import changed_head
 from .redirects import REDIRECTS
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ JSON = "application/json"
 # Read only: it is the same object for every request whose path has no parameters.
 NO_PARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
 
-# What decides where a message ends, and what becomes of the connection, is written by us alone.
-_OURS = frozenset({"content-length", "transfer-encoding", "connection", "date"})
 _WITHOUT_BODY = (204, 304)
 
 # A large file that was replaced just now is loaded again after a pause that doubles: the cache
@@ -117,12 +114,14 @@ class Request:
         Percent-decoded as HTML forms do it (``+`` is a blank), as UTF-8.  Of a name that comes
         several times the first value counts; ``args.getlist(name)`` has all of them.
         More than `max_count` arguments are refused with 400, a query of more than `max_length`
-        characters with 414.
+        characters with 414, on every call.
         """
         args = self.known_args
-        if args is not None:
-            return args
         query = self.query
+        if args is not None:
+            if max_count != MAX_COUNT or max_length is not None:
+                Args.parse(query, max_count=max_count, max_length=max_length)
+            return args
         if max_count != MAX_COUNT or max_length is not None:
             args = Args.parse(query, max_count=max_count, max_length=max_length)
         elif query == self._last_query:
@@ -145,7 +144,7 @@ class Request:
         package `multipart`: ``pip install "rush-web[forms]"``).  Files are closed, and gone, when
         the handler has ended: save what is to stay.
         Refused with 400 if it is no such form, with 413 past `limits`, with 415 if the body is of
-        another type.
+        another type.  The limits of the first call count, which may be that of a filter.
         """
         form = self.known_form
         if form is None:
@@ -267,14 +266,19 @@ class Request:
         """Answer with a file of the server's root; `path` begins with ``/``.
 
         Conditions, ranges and content codings are seen to, if the status is 200 and the method GET
-        or HEAD; a header given here goes before the file's own.  From memory if the cache holds it,
-        else by sendfile(2).  Raises `FileNotFoundError` (which is `rush_http.NotFound` as well) if
-        there is no such file, `rush_http.ServiceUnavailable` if a large one is written faster than
-        it can be sent, and as `response` does.
+        or HEAD.  A header given here goes before the file's own, names in ``Vary`` beside them.
+        With a ``Content-Type``, who asks for several ranges gets the whole: each of them would
+        have the file's own.  From memory if the cache holds it, else by sendfile(2).
+
+        Raises `FileNotFoundError` (which is `rush_http.NotFound` as well) if there is no such file,
+        `rush_http.ServiceUnavailable` if a large one is written faster than it can be sent, as
+        `response` does, and `ValueError` for ``ETag``, ``Content-Range`` and ``Content-Encoding``.
         """
         status = self.code if code is None else code
+        if headers:
+            headers = tuple(_pairs(headers))
         for pause in _FILE_PAUSES:
-            method, asked = self._asked_of_file(status)
+            method, asked = self._asked_of_file(status, headers)
             reply = self._loader.answer(path, method, asked)
             try:
                 self.send_reply(reply, status, headers)
@@ -308,7 +312,9 @@ class Request:
         Raises `FileNotFound` if a large file is another version by now, and as `response` does.
         """
         status = self.code if code is None else code
-        method, asked = self._asked_of_file(status)
+        if headers:
+            headers = tuple(_pairs(headers))
+        method, asked = self._asked_of_file(status, headers)
         self.send_reply(answer(file, method, asked), status, headers)
 
     def send_reply(
@@ -325,7 +331,7 @@ class Request:
         if self.new_cookies:
             headers = self._lines(headers)
         if (code != 200 and status == 200) or headers:
-            head = _changed_head(head, code if status == 200 else status, _pairs(headers))
+            head = changed_head(head, code if status == 200 else status, _pairs(headers))
         head = b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
         if self.method == "HEAD":
             self._http_server.send(self.conn, head)
@@ -338,13 +344,22 @@ class Request:
         """The header lines of an answer: the caller's, then the new cookies."""
         return [*_pairs(headers), *(self.new_cookies or ())]
 
-    def _asked_of_file(self, status: int) -> tuple[str, Headers]:
+    def _asked_of_file(
+        self, status: int, headers: HeaderLines | Mapping[str, str]
+    ) -> tuple[str, Headers]:
         """The method and the headers that a file is to answer.
 
         Conditions and ranges are for what would be a 200 (RFC 9110, 13.2.1 and 14.2), and come too
         late where a handler has acted already.
         """
         if status == 200 and self.method in ("GET", "HEAD"):
+            if (
+                headers
+                and "," in self.headers.selectors.get("range", "")
+                and any(name.lower() == "content-type" for name, _ in _pairs(headers))
+            ):
+                lines = tuple(line for line in self.headers.items() if line[0] != "range")
+                return self.method, Headers(lines)
             return self.method, self.headers
         accepted = self.headers.get("accept-encoding")
         return "GET", Headers((("accept-encoding", accepted),) if accepted is not None else ())
@@ -358,22 +373,3 @@ def _checked(body: bytes) -> bytes:
 
 def _pairs(headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
     return headers.items() if isinstance(headers, Mapping) else headers
-
-
-def _changed_head(head: bytes, status: int, headers: HeaderLines) -> bytes:
-    """Give the head of a file another status line (a page that says 404) and more headers.
-
-    A 304 says nothing of the content (RFC 9110, 15.4.5).
-    """
-    more = b""
-    lines = head.splitlines(keepends=True)[1:]
-    for name, value in headers:
-        line = header_line(name, value)
-        lower = name.lower()
-        if lower in _OURS:
-            raise ValueError(f"header {name} is worked out here: leave it out")
-        start = lower.encode() + b":"
-        lines = [line for line in lines if not line.lower().startswith(start)]
-        if status != 304 or not lower.startswith("content-"):
-            more += line
-    return render_head(status) + b"".join(lines) + more

@@ -205,9 +205,14 @@ class Router:
         if path not in self._literal:
             # '/user/<id>' without a filter: in a third of the time of `_find_below`
             # (tests/bench/rush-web/routes.py).
-            front, _, last = path.rpartition("/")
+            front, slash, last = path.rpartition("/")
             methods = self._by_front.get(front)
-            if methods is not None and last and (found := methods.get(method)) is not None:
+            if (
+                methods is not None
+                and slash
+                and last
+                and (found := methods.get(method)) is not None
+            ):
                 handler, name, convert = found
                 try:
                     request.params = {name: last if convert is None else convert(last)}
@@ -250,6 +255,14 @@ class Router:
         if endpoints and self._any is not None:
             endpoints.append(self._any)
         return frozenset().union(*(one.methods() for one in endpoints))
+
+    def may_match(self, path: str) -> bool:
+        """Whether there is a route for `path`, or may be: own converters are not asked."""
+        return (
+            path in self._literal
+            or self._any is not None
+            or (path.startswith("/") and _may_match(self._tree, path.split("/"), 1))
+        )
 
     def ordered(self) -> Iterator[Endpoint]:
         """Every endpoint: literal paths as they were added, the others in the order of picking."""
@@ -311,6 +324,22 @@ def _matches(
         yield from _matches(below, segments, depth + 1, (*values, value))
     if node.rest is not None:
         yield node.rest, (*values, "/".join(segments[depth:]))
+
+
+def _may_match(node: _Node, segments: list[str], depth: int) -> bool:
+    """Whether `_matches` gives anything, if every own converter says yes."""
+    if depth == len(segments):
+        return node.endpoint is not None
+    segment = segments[depth]
+    if (literal := node.literal.get(segment)) and _may_match(literal, segments, depth + 1):
+        return True
+    return bool(segment) and (
+        node.rest is not None
+        or any(
+            (converter.own or converter.takes(segment)) and _may_match(below, segments, depth + 1)
+            for converter, below in node.parameters
+        )
+    )
 
 
 def _find_at(endpoint: Endpoint, values: tuple[object, ...], request: "Request") -> Handler | None:

@@ -8,10 +8,10 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 from rush_http import HttpServer, Limits
-from rush_loader import Loader
+from rush_loader import Loader, Mounts
 
 from .check import Problem, find_problems
 from .explain import Explanation, explain
@@ -24,7 +24,7 @@ from .sockets import open_sockets
 _log = logging.getLogger("rush_web")
 
 _H = TypeVar("_H", bound=Handler)
-_S = TypeVar("_S", bound=Callable[[Loader], object])
+_S = TypeVar("_S", bound=Callable[[Loader], object] | Callable[[Mounts], object])
 _E = TypeVar("_E", bound=Callable[[], object])
 
 # What SIGTERM leaves to a connection that is idle: a request may be on its way.
@@ -38,7 +38,9 @@ class WebServer(Group):
 
     `host` and `port` are where (port 0: any free one).  `workers` is how many processes serve, by
     default one for each CPU that this process may use.  `root` is the folder of the loader; its
-    files are served below the path `files` (``"/static/"``), by default not at all.
+    files are served below the path `files` (``"/static/"``), by default not at all.  For all that
+    a `Loader` can be told (an index, dot files, ``Cache-Control``), and for `Mounts`, give a
+    `loader` in place of the root; `run` closes it.
     `max_conns` and `limits` hold for each worker.  `listen="shared"` gives the workers one queue of
     connections instead of one each: for handlers that take long.  `grace` is how many
     seconds SIGTERM leaves to requests that are on their way.  ``/x`` and ``/x/`` are two paths;
@@ -55,6 +57,7 @@ class WebServer(Group):
         workers: int | None = None,
         root: str | os.PathLike[str] | None = None,
         files: str | None = None,
+        loader: Loader | Mounts | None = None,
         max_conns: int = 10_000,
         limits: Limits | None = None,
         listen: Literal["reuseport", "shared"] = "reuseport",
@@ -67,13 +70,14 @@ class WebServer(Group):
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
         self.root = root
         self.files = files
+        self.loader = loader
         self.max_conns = max_conns
         self.limits = limits or Limits()
         self.listen = listen
         self.grace = grace
         self.trailing_slash = trailing_slash
         self.error_handlers: dict[str, Handler] = {}
-        self._on_startup: list[Callable[[Loader], object]] = []
+        self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
 
@@ -139,10 +143,10 @@ class WebServer(Group):
         the log; nothing is left running then.
         """
         self._check()
-        loader = Loader("." if self.root is None else self.root)
+        loader = self.loader or Loader("." if self.root is None else self.root)
         try:
             for startup in self._on_startup:
-                startup(loader)
+                cast(Callable[[Loader | Mounts], object], startup)(loader)
             sockets = open_sockets(
                 self.host, self.port, self.workers, shared=self.listen == "shared"
             )
@@ -170,7 +174,7 @@ class WebServer(Group):
             raise SystemExit(status)
         return status
 
-    def _serve(self, sockets: list[socket.socket], loader: Loader, link: Link) -> None:
+    def _serve(self, sockets: list[socket.socket], loader: Loader | Mounts, link: Link) -> None:
         """Be a worker."""
         shared = self.listen == "shared"
         own = sockets[0] if shared else sockets[link.number]
@@ -217,7 +221,9 @@ class WebServer(Group):
         if self.routes or self.files is None:
             what.append(f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}")
         if self.files is not None:
-            what.append(f"the files of {os.path.abspath(self.root or '.')} below {self.files}")
+            root = self.loader.root if isinstance(self.loader, Loader) else self.root
+            of = "" if root is None else f" of {os.path.abspath(root)}"
+            what.append(f"the files{of} below {self.files}")
         workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
         return f"Rush serves {' and '.join(what)} at http://{shown}:{port}/ with {workers}."
 
@@ -237,10 +243,12 @@ class WebServer(Group):
             )
         if not self.grace >= 0:
             raise ValueError(f"grace is {self.grace!r}: it must be 0 seconds or more")
+        if self.root is not None and self.loader is not None:
+            raise ValueError(f"root={self.root!r} and a loader: give one of the two")
         if self.files is not None:
             check_prefix(self.files)
-            if self.root is None:
-                raise ValueError(f"files={self.files!r} needs a root: the folder to serve")
+            if self.root is None and self.loader is None:
+                raise ValueError(f"files={self.files!r} needs a root, or a loader: what to serve")
 
 
 def say(text: str) -> None:
