@@ -23,6 +23,11 @@ BY_DEFAULT = [
     ("/main.8e1b9d3.js", ASK),
     ("/main.8E1B9D3C.js", ASK),
     ("/main.8e1b9d3c", ASK),
+    ("/avatars/0f8fad5b-d9cb-469f-a165-70867728950e.jpg", ASK),
+    ("/avatars/me-0F8FAD5B-D9CB-469F-A165-70867728950E.8e1b9d3c.jpg", ASK),
+    ("/a-1234567a.html", ASK),
+    ("/a-1234567a.htm", ASK),
+    ("/a-1234567a.xhtml", ASK),
 ]
 
 

@@ -1,7 +1,9 @@
 """Compressing: what, with what, and only if it saves something."""
 
+import dataclasses
 import gzip
 import importlib
+import os
 import random
 
 import pytest
@@ -42,14 +44,58 @@ def test_left_as_they_are(tmp_path, name, content):
     assert compressed(large) is large
 
 
-def test_what_has_a_twin_is_not_compressed(write):
-    import dataclasses
+def with_twin(tmp_path, twin, suffix=".gz", content=TEXT, max_bytes=1 << 20):
+    """A file, and then a twin."""
+    (tmp_path / "page.html").write_text(content)
+    (tmp_path / f"page.html{suffix}").write_bytes(twin)
+    file = read_file(str(tmp_path / "page.html"), max_bytes=max_bytes)
+    companion = read_file(str(tmp_path / f"page.html{suffix}"), max_bytes=max_bytes)
+    return dataclasses.replace(file, companions={suffix: companion})
 
-    file = read_file(write("page.html", TEXT))
-    twin = read_file(write("page.html.gz", "shorter"))
-    file = dataclasses.replace(file, companions={".gz": twin})
+
+def test_what_has_a_twin_is_not_compressed(tmp_path):
+    twin = gzip.compress(TEXT.encode())
+    file = with_twin(tmp_path, twin)
     assert "gzip" not in compressed(file).encodings
-    assert file.memory_bytes == len(TEXT) + len("shorter")
+    assert file.memory_bytes == len(TEXT) + len(twin)
+
+
+OTHER = TEXT.replace("work", "wink").encode()
+
+
+def made_with(coding, content):
+    if coding not in codings.COMPRESSORS:
+        pytest.skip(f"no package for {coding} is installed")
+    return codings.COMPRESSORS[coding](content)
+
+
+@pytest.mark.parametrize(("suffix", "coding"), sorted(codings.TWINS.items()))
+def test_a_twin_is_of_this_very_version(tmp_path, suffix, coding):
+    right = made_with(coding, TEXT.encode())
+    file = with_twin(tmp_path, right, suffix)
+    assert list(codings.twins(file)) == [(coding, file.companions[suffix])]
+    longer = made_with(coding, TEXT.encode() * 1000)
+    for wrong in (made_with(coding, OTHER), right[:-1], right[:4], b"nonsense", longer):
+        file = with_twin(tmp_path, wrong, suffix)
+        assert not list(codings.twins(file)), wrong
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1 << 20])
+def test_where_that_cannot_be_seen_it_is_younger(tmp_path, monkeypatch, eventually, max_bytes):
+    monkeypatch.delitem(codings.CHECKERS, "br", raising=False)
+    file = with_twin(tmp_path, b"shorter", ".br", max_bytes=max_bytes)
+    assert [coding for coding, _ in codings.twins(file)] == ["br"]
+    page = tmp_path / "page.html"
+    os.utime(page, (1, 1))  # as cp -p does it
+
+    def now():
+        os.chmod(page, 0o644)  # the clock of the file system may not have ticked
+        return read_file(file.path, max_bytes=max_bytes)
+
+    twin = file.companions[".br"]
+    eventually(lambda: now().ctime_ns > twin.ctime_ns)
+    file = dataclasses.replace(now(), companions=file.companions)
+    assert not list(codings.twins(file))
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd"])

@@ -1,6 +1,9 @@
 """What changes on disk is seen, without anybody asking the disk for it."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -57,6 +60,31 @@ def test_appended_to_a_file_kept_open(cache, write, eventually):
         file.write("c")
         file.flush()
         eventually(lambda: cache[path].content == b"abc")
+
+
+STOPPED_HALF_WAY = """
+import os, signal, sys
+with open(sys.argv[1], "wb", buffering=0) as file:  # now it is empty
+    os.kill(os.getpid(), signal.SIGSTOP)
+    file.write(b"new")
+"""
+
+
+def test_a_writer_that_is_stopped_half_way(cache, write, eventually):
+    """Nothing written for 100 ms counts as whole, whatever the writer means; it is corrected."""
+    path = write("page.html", "old")
+    cache.add(path)
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", STOPPED_HALF_WAY, path]) as writer:
+        try:
+            os.waitpid(writer.pid, os.WUNTRACED)
+            eventually(lambda: cache[path].content != b"old")
+            assert time.monotonic() - began >= 0.09
+            assert cache[path].content == b""
+            writer.send_signal(signal.SIGCONT)
+            eventually(lambda: cache[path].content == b"new")
+        finally:
+            writer.kill()
 
 
 @pytest.mark.usefixtures("patient")

@@ -62,6 +62,21 @@ def test_it_is_readable_when_a_writer_was_silent_for_long_enough(cache, write):
     assert changes.QUIET_SECONDS == 0.1
 
 
+def test_it_waits_no_longer_than_that(cache, write, eventually):
+    path = write("log.txt", "a")
+    cache.add(path)
+    with open(path, "a") as log:
+
+        def less_than_half_the_silence():
+            if cache._upkeep.step() is None:
+                log.write("b")
+                log.flush()
+            seconds = cache._upkeep.step()
+            return seconds is not None and seconds < changes.QUIET_SECONDS / 2
+
+        eventually(less_than_half_the_silence)
+
+
 def test_it_is_quiet_when_nothing_happens(cache, write, eventually):
     cache.add(write("sub/page.html"))
     # Not at once: others may write to /tmp, which is on the way.

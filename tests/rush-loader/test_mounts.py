@@ -22,6 +22,7 @@ def test_the_longest_prefix_counts(mounts):
     assert mounts.load("/").content == b"site"
     assert mounts.load("/docs/").content == b"manual"
     assert mounts.answer("/docs/index.html", "GET", Headers()).body == b"manual"
+    assert mounts.answerer("/docs/index.html")("GET", Headers()).body == b"manual"
     for path in ("/docs/hidden.html", "/docs/../index.html", "/docs//index.html", "x", ""):
         with pytest.raises(FileNotFound):
             mounts.load(path)
@@ -31,7 +32,11 @@ def test_the_longest_prefix_counts(mounts):
     ("path", "location"), [("/docs", "/docs/"), ("/docs/deep er", "/docs/deep%20er/")]
 )
 def test_directories_without_their_slash(mounts, path, location):
-    for ask in (mounts.load, lambda path: mounts.answer(path, "GET", Headers())):
+    for ask in (
+        mounts.load,
+        lambda path: mounts.answer(path, "GET", Headers()),
+        lambda path: mounts.answerer(path)("GET", Headers()),
+    ):
         with pytest.raises(SlashMissing) as caught:
             ask(path)
         assert caught.value.location == location

@@ -2,8 +2,11 @@
 
 import os
 import threading
+import warnings
 
 import pytest
+
+from rush_loader.store import ENTRY_BYTES
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_nobody_has_to_ask(cache, news, write, tmp_path, eventually):
 
 
 def test_what_the_user_does_is_no_news(make_cache, write, eventually):
-    cache = make_cache(max_bytes=3000)
+    cache = make_cache(max_bytes=ENTRY_BYTES + 1000)
     told = []
     cache.on_change(lambda paths, kind: told.append(paths))
     one, two, three = (write(f"{n}.txt", "x") for n in range(3))
@@ -135,6 +138,58 @@ def test_it_may_close_the_cache(make_cache, write, save, eventually):
     save(path, "1")
     assert closed.wait(60)
     eventually(lambda: not any("errands" in thread.name for thread in threading.enumerate()))
+
+
+def test_one_call_at_a_time_also_after_a_fork_in_one(make_cache, write, save, eventually):
+    cache = make_cache()
+    path, other = write("page.html", "0"), write("other.html", "0")
+    cache.add(path)
+    cache.add(other)
+    calls, second = [], threading.Event()
+
+    @cache.on_change
+    def forks(paths, kind):
+        calls.append("begin")
+        if len(calls) == 1:
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
+            save(other, "1")
+            second.wait(0.3)  # in vain
+        else:
+            second.set()
+        calls.append("end")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # beside the thread of the test
+        save(path, "1")
+        eventually(lambda: len(calls) == 4)
+    assert calls == ["begin", "end"] * 2
+
+
+def test_a_thread_that_has_forked_ends_with_the_cache(make_cache, write, save):
+    cache = make_cache()
+    path = write("page.html", "0")
+    cache.add(path)
+    forked, ended = threading.Event(), threading.Event()
+
+    @cache.on_change
+    def forks(paths, kind):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        forked.set()
+        ended.wait(0.2)
+        ended.set()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        save(path, "1")
+        assert forked.wait(60)
+    cache.close()
+    assert ended.is_set()
 
 
 def test_after_an_overflow_only_what_has_changed(cache, news, write, save, eventually):

@@ -1,8 +1,13 @@
 """What a cache counts, and that it costs the order of use nothing."""
 
+import gc
 import threading
+import tracemalloc
 
-from rush_loader import AutoUpdatingCache
+import pytest
+
+from rush_http import Headers
+from rush_loader import TWINS, AutoUpdatingCache, Loader
 from rush_loader.store import ENTRY_BYTES
 
 
@@ -43,6 +48,38 @@ def test_bytes_entries_and_evictions(make_cache, write):
         cache.discard(path)
     stats = cache.stats()
     assert (stats.entries, stats.bytes, stats.evictions) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("companions", [(), tuple(TWINS)], ids=["alone", "with twins"])
+@pytest.mark.parametrize("codings", [(), ("gzip",)], ids=["as it is", "gzip"])
+def test_the_memory_in_use_is_what_is_said(make_cache, tmp_path, write, companions, codings):
+    """Or a bit less; with all that a server keeps to answer."""
+    cache = make_cache(companions=companions)
+    loader = Loader(tmp_path, cache)
+    names = [f"a/path/of/some/names/picture-{number}.html" for number in range(80)]
+    for name in names:
+        write(name, "x" * 50)
+        if codings:
+            write(f"{name}.gz", "z" * 5)
+
+    def serve(name):
+        cache.add(str(tmp_path / name))
+        for accepted in ("", *codings):
+            loader.answer(f"/{name}", "GET", Headers((("accept-encoding", accepted),)))
+
+    for name in names[:10]:
+        serve(name)
+    gc.collect()
+    tracemalloc.start(1)
+    try:
+        said = cache.stats().bytes
+        for name in names[10:]:
+            serve(name)
+        gc.collect()
+        said = cache.stats().bytes - said
+        assert said / 2 < tracemalloc.get_traced_memory()[0] < said
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_hit_of_several_threads_is_lost(cache, write):

@@ -108,6 +108,38 @@ def test_discarded_while_it_is_read(cache, write, save, in_threads, slow_disk):
     assert len(cache._upkeep._epochs.watches) == 0
 
 
+def test_discarded_while_it_is_added(cache, write, save, in_threads, eventually, slow_disk):
+    path = write("page.html", "slow")
+    results = in_threads(lambda: cache.add(path), 1)
+    assert slow_disk.begun.wait(20)
+    cache.discard(path)  # nothing is kept yet
+    slow_disk.go_on.set()
+    results()
+    save(path, "new")
+    eventually(lambda: cache[path].content == b"new")
+
+
+def test_open_files_are_counted_when_many_are_read_at_once(make_cache, write, monkeypatch):
+    readlink, together = os.readlink, threading.Barrier(3)
+
+    def all_at_once(place):
+        if place.startswith("/proc/self/fd/"):  # a file that was just opened
+            together.wait(60)
+        return readlink(place)
+
+    cache = make_cache(max_file_bytes=1000, max_open_files=2)
+    paths = [write(f"{number}.bin", "x" * 3000) for number in range(3)]
+    monkeypatch.setattr(os, "readlink", all_at_once)
+    threads = [threading.Thread(target=cache.add, args=(path,)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.undo()
+    files = [cache[path] for path in paths]
+    assert sum(file.descriptor is not None for file in files) == 2
+
+
 def test_closed_while_it_is_read(make_cache, write, slow_disk):
     cache = make_cache()
     path = write("slow.html", "slow")

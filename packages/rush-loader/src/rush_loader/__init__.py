@@ -76,14 +76,17 @@ Threads and forks: a cache may be used by several threads.  No thread of it is a
 from .answers import Reply, answer
 from .cache import AutoUpdatingCache
 from .codings import TWINS, compressed
+from .errands import OnChange
 from .errors import FileNotFound, SlashMissing
 from .file import File
 from .listing import Item, Listing
-from .loader import Cache, Loader
+from .loader import Answerer, Cache, Loader
 from .mounts import Mounts
+from .store import Stats
 
 __all__ = [
     "TWINS",
+    "Answerer",
     "AutoUpdatingCache",
     "Cache",
     "File",
@@ -92,8 +95,10 @@ __all__ = [
     "Listing",
     "Loader",
     "Mounts",
+    "OnChange",
     "Reply",
     "SlashMissing",
+    "Stats",
     "answer",
     "compressed",
 ]

@@ -5,9 +5,11 @@ What happens behind it is in `upkeep.py`.
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
+from weakref import finalize
 
 from .epochs import Driver
 from .errands import OnChange
@@ -31,9 +33,10 @@ class AutoUpdatingCache:
     use, and again in a child after `os.fork`; no thread is alive during a fork.  With
     ``threaded=False`` there is none: see `fileno`.
 
-    `max_bytes` bounds the contents and `ENTRY_BYTES` for each file: the least recently used go
-    first.  Of a file larger than `max_file_bytes` the content is not kept, but the open file, for
-    as many as `max_open_files` (see `File.open`).
+    `max_bytes` bounds the contents, and 7 KB for each file, 3 KB for each of `companions`, there
+    or not, 4 KB for each coding that it has: the least recently used go first.  Of a file larger
+    than `max_file_bytes` the content is not kept, but the open file, for as many as
+    `max_open_files` (see `File.open`).
     `revalidate` is a number of seconds: a file that was not checked for so long is compared with
     the disk when it is used, for changes that inotify does not report.  Without it, a watched file
     costs no system call.
@@ -71,12 +74,16 @@ class AutoUpdatingCache:
         )
         self._readiness: Readiness | None = None
         self._threaded = threaded
-        drivers = () if threaded else (self._attend, self._ring)
+        drivers = () if threaded else (self._attend, self._ring, self._close_readiness)
         self._upkeep = Upkeep(options, inotify, *drivers)
         self._hot = self._upkeep.store.hot
         self._used = self._upkeep.store.used
         self._ticks = self._upkeep.store.ticks
-        tell_of_forks(self)
+        tell_of_forks(self._upkeep)
+        self._finalize: finalize[..., AutoUpdatingCache] | None = None
+        if threaded:  # else there is no thread that keeps something alive
+            self._finalize = finalize(self, _abandoned, self._upkeep)
+            self._finalize.atexit = False
 
     # A mapping
 
@@ -143,8 +150,8 @@ class AutoUpdatingCache:
 
         `paths` is a list of str.  `kind` is ``changed``: there is another version, which `get`
         gives now; or ``gone``: deleted, moved away or no longer readable, and not cached any more.
-        Only what is cached is watched: not what was discarded, or had to go for others, or is gone
-        until it is added again.
+        There is no ``created``: only what is cached is watched, not what was discarded, or had to
+        go for others, or is gone (also if it came back at once) until it is added again.
 
         It is called in a thread of the cache, one call at a time, without any lock: it may use the
         cache and take its time; that delays other callbacks and a fork, nothing else.  Without
@@ -217,6 +224,8 @@ class AutoUpdatingCache:
 
         A file that somebody still sends from is closed when that is over.
         """
+        if self._finalize is not None:
+            self._finalize.detach()
         self._upkeep.close()
         self._close_readiness()
 
@@ -237,18 +246,9 @@ class AutoUpdatingCache:
         if readiness is not None:
             readiness.close()
 
-    # Called by rush_loader.forks
 
-    def before_fork(self) -> None:
-        """End the threads, and hold the lock."""
-        self._upkeep.before_fork()
-
-    def after_fork_in_parent(self) -> None:
-        """Give back the lock."""
-        self._upkeep.after_fork(in_child=False)
-        self._upkeep.resume()
-
-    def after_fork_in_child(self) -> None:
-        """Make a new lock: the old one belongs to a thread of the parent."""
-        self._upkeep.after_fork(in_child=True)
-        self._close_readiness()
+def _abandoned(upkeep: Upkeep) -> None:
+    if upkeep.abandon():
+        warnings.warn(
+            "an AutoUpdatingCache was not closed; use it in a with statement", ResourceWarning, 1
+        )

@@ -16,6 +16,11 @@ ASK = "no-cache"
 _FINGERPRINTED = re.compile(
     r"[^/]*[.-](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}(?:\.[A-Za-z0-9]+)+\Z"
 )
+# What is named after a UUID (RFC 9562) may change and keep its name; and nobody gives a page a new
+# name with each version: who would link to it?
+_OTHERWISE_NAMED = re.compile(
+    r".*(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\.x?html?\Z)", re.IGNORECASE
+)
 
 
 class CacheControl:
@@ -41,4 +46,6 @@ class CacheControl:
         for whole, pattern, value in self._rules:
             if pattern.match(path if whole else name):
                 return value
-        return IMMUTABLE if _FINGERPRINTED.match(name) else ASK
+        if _FINGERPRINTED.match(name) and not _OTHERWISE_NAMED.match(name):
+            return IMMUTABLE
+        return ASK

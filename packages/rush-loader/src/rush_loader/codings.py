@@ -6,10 +6,12 @@ what it takes as ``companions``.
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from .file import File
 from .mime import is_compressible
@@ -23,6 +25,12 @@ _LEAST_BYTES = 1024
 _LEAST_SAVED = 128
 
 _Compress = Callable[[bytes], bytes]
+_Check = Callable[[bytes, bytes], bool]
+
+# Whether a twin is of a version, by both validators, which are hashes of the contents; so it is
+# looked at once, not for each loader, and not again when the file was prepared.
+_verified: dict[tuple[str, str, str], bool] = {}
+_MOST_VERIFIED = 4096
 
 
 def compressed(file: File) -> File:
@@ -48,8 +56,8 @@ def compressed(file: File) -> File:
 def twins(file: File) -> Iterator[tuple[str, File]]:
     """The companions of `file` that may be sent in its place, with their codings.
 
-    Not one that is older: it was made from another version.  Nor one that is somewhere else than
-    the file, behind a symbolic link, nor one that is longer.
+    Not one that is older, or that was made from another version: see `_is_of`.  Nor one that is
+    somewhere else than the file, behind a symbolic link, nor one that is longer.
     """
     for suffix, twin in file.companions.items():
         if (
@@ -57,8 +65,33 @@ def twins(file: File) -> Iterator[tuple[str, File]]:
             and twin.mtime_ns >= file.mtime_ns
             and twin.real_path == file.real_path + suffix
             and 0 < twin.size < file.size
+            and _is_of(file, twin, TWINS[suffix])
         ):
             yield TWINS[suffix], twin
+
+
+def _is_of(file: File, twin: File, coding: str) -> bool:
+    """Whether a twin holds this very version.
+
+    Times cannot tell: ``cp -p``, ``rsync -t`` and ``mv`` put an older file in the place of a newer
+    one.  So it is unpacked, but gzip has a checksum: 0.4 ms for 1 MiB, zstd 1 ms, brotli 7 ms.
+    Where that cannot be, without the package or for a large file, the twin must have come last:
+    `File.ctime_ns` cannot be set back.
+    """
+    check = CHECKERS.get(coding)
+    if file.content is None or twin.content is None or check is None:
+        return twin.ctime_ns >= file.ctime_ns
+    key = file.etag, twin.etag, coding
+    known = _verified.get(key)
+    if known is None:
+        try:
+            known = check(twin.content, file.content)
+        except Exception:  # each package has its own for what is not in this coding
+            known = False
+        if len(_verified) >= _MOST_VERIFIED:
+            _verified.clear()
+        _verified[key] = known
+    return known
 
 
 def may_be_encoded(file: File) -> bool:
@@ -97,6 +130,54 @@ def _zstd() -> _Compress | None:
     except ImportError:
         return None
     return lambda content: cast(bytes, compressor(level=7).compress(content))
+
+
+def _is_gzip_of(twin: bytes, content: bytes) -> bool:
+    # RFC 1952, 2.3.1; of several members, the last would have to hold everything.
+    size = len(content) & 0xFFFFFFFF
+    trailer = zlib.crc32(content).to_bytes(4, "little") + size.to_bytes(4, "little")
+    return twin[:2] == b"\x1f\x8b" and twin[-8:] == trailer
+
+
+def _is_brotli_of(decompressor: Callable[[], Any], twin: bytes, content: bytes) -> bool:
+    unpacking = decompressor()
+    at = 0
+    for start in range(0, len(twin), 64):  # few bytes can become very many
+        piece = unpacking.process(twin[start : start + 64])
+        if content[at : at + len(piece)] != piece:
+            return False
+        at += len(piece)
+    return at == len(content) and bool(unpacking.is_finished())
+
+
+def _is_zstd_of(decompressor: Callable[[], Any], twin: bytes, content: bytes) -> bool:
+    unpacking = decompressor()
+    if not hasattr(unpacking, "eof"):  # that of zstandard
+        return bool(unpacking.stream_reader(twin).read(len(content) + 1) == content)
+    unpacked = unpacking.decompress(twin, max_length=len(content) + 1)
+    return bool(unpacking.eof and unpacked == content)
+
+
+def _decompressor(*packages: str, name: str) -> Callable[[], Any] | None:
+    for package in packages:
+        with suppress(ImportError):
+            return cast(Callable[[], Any], getattr(import_module(package), name))
+    return None
+
+
+def _checkers() -> dict[str, _Check]:
+    found: dict[str, _Check] = {"gzip": _is_gzip_of}
+    brotli = _decompressor("brotli", "brotlicffi", name="Decompressor")
+    if brotli is not None:
+        found["br"] = partial(_is_brotli_of, brotli)
+    zstd = _decompressor("compression.zstd", "backports.zstd", "zstandard", name="ZstdDecompressor")
+    if zstd is not None:
+        found["zstd"] = partial(_is_zstd_of, zstd)
+    return found
+
+
+CHECKERS: Final = _checkers()
+"""By coding: whether this came of that content."""
 
 
 def _compressors() -> dict[str, _Compress]:

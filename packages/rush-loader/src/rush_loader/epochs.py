@@ -21,6 +21,7 @@ class Driver(Protocol):
     """Who has the events read: an `Updater`, a thread; or an `Attended`, the program itself."""
 
     stopping: bool
+    ended: bool
 
     def wake(self) -> None:
         """Have the next step made soon."""
@@ -32,7 +33,7 @@ class Driver(Protocol):
         """Wait for the end."""
 
     def release(self) -> None:
-        """Give back what is left of one that ends by itself."""
+        """Give back what is left of it."""
 
 
 class Epochs:
@@ -105,6 +106,8 @@ class Epochs:
     def follow(self, path: str, suffixes: Iterable[str], entry: Entry) -> bool:
         """Watch these parts of `entry`; false if that cannot be: it is not watched any more then.
 
+        What was worked out for the place of the file is forgotten if its path leads elsewhere, or
+        may have meanwhile.
         Raises `FileNotFound` if the file itself is not there.
         """
         if self.watches is None or not self.is_watched(entry):
@@ -113,7 +116,9 @@ class Epochs:
         try:
             for suffix in suffixes:
                 key = key_of(path, suffix) if suffix else None
-                self.watches.follow(path + suffix, key, walked)
+                elsewhere = self.watches.follow(path + suffix, key, walked)
+                if elsewhere and not suffix and entry.file is not None:
+                    entry.file.replies.clear()
         except Unwatchable as why:
             self._give_up(entry, why)
             return False
@@ -121,18 +126,21 @@ class Epochs:
 
     def wake(self) -> None:
         """Have the thread look how long it may wait."""
-        if self._driver is not None:
-            self._driver.wake()
+        driver = self._driver  # a finalizer has no lock
+        if driver is not None:
+            driver.wake()
 
     def stop(self) -> Driver | None:
         """Have the thread end; join what it returns, after the lock was given back."""
-        driver, self._driver = self._driver, None
-        if driver is not None:
-            driver.stop()
-        return driver
+        if self._driver is not None:
+            self._driver.stop()
+        return self._driver
 
     def end(self) -> None:
-        """Give back the descriptor; the thread was stopped before."""
+        """Give back the descriptors; the thread was stopped before, or ends by itself."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.release()
         if self.watches is not None:
             self.watches.close()
             self.watches = None
@@ -141,9 +149,6 @@ class Epochs:
         """End from within the thread itself, and do not begin again for a while."""
         self._retry_at = monotonic() + RETRY_SECONDS
         self.end()
-        driver, self._driver = self._driver, None
-        if driver is not None:  # else somebody stopped it, and waits for it
-            driver.release()
 
     def _give_up(self, entry: Entry, why: Unwatchable) -> None:
         entry.epoch = 0

@@ -13,6 +13,8 @@ from .updater import wait_until_gone
 
 logger = logging.getLogger("rush_loader")
 
+_IDLE_SECONDS = 10.0  # after which a thread without work ends
+
 OnChange = Callable[[list[str], str], object]
 """``callback(paths, kind)``; `kind` is ``changed`` or ``gone``."""
 
@@ -36,7 +38,9 @@ class Errands:
         self._prepare = prepare
         self._install = install
         self._ring = ring
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # that takes what comes
+        self._threads: set[threading.Thread] = set()  # those alive: a call outlives a fork in it
+        self._caller: threading.Thread | None = None  # the one of them that is in a call
         self._stopping = False
         self._news: list[tuple[str, str]] = []  # path and kind
         self._unprepared: dict[str, File] = {}
@@ -46,6 +50,11 @@ class Errands:
     def waiting(self) -> bool:
         """Whether there is something to do."""
         return bool(self._news or self._unprepared)
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether a thread is there."""
+        return bool(self._threads)
 
     def tell(self, path: str, kind: str) -> None:
         """Have every callback told of this change."""
@@ -78,6 +87,7 @@ class Errands:
                 logger.warning("What was asked for with changes has to wait: %s", error)
                 return
             self._thread = thread
+            self._threads.add(thread)
         self._lock.notify_all()
 
     def run(self) -> None:
@@ -93,12 +103,24 @@ class Errands:
                     logger.exception("%r failed, told of files that are %s", callback, kind)
         self._prepare_one()
 
-    def stop(self) -> threading.Thread | None:
-        """Have the thread end after the call that it is in; `join` what it returns."""
+    def stop(self) -> None:
+        """Have the thread end after the call that it is in."""
         self._stopping = True
-        thread, self._thread = self._thread, None
+        self._thread = None
         self._lock.notify_all()
-        return None if thread is threading.current_thread() else thread
+
+    def join(self) -> None:
+        """After `stop`: wait until all threads but this one have ended, for the kernel too.
+
+        Without the lock; see `Threads.halt`.
+        """
+        with self._lock:
+            others = self._threads - {threading.current_thread()}
+            while not self._threads.isdisjoint(others):
+                self._lock.wait()
+        for thread in others:
+            thread.join()
+            wait_until_gone(thread.native_id)
 
     def allow(self) -> None:
         """Let a thread begin again after `stop`, as soon as there is something to do."""
@@ -113,16 +135,35 @@ class Errands:
         """Take another lock.  The parent tells its callbacks; to prepare is to be done here too."""
         self._lock = lock
         self._news.clear()
+        self._threads &= {threading.current_thread()}
+        self._caller = None
 
     def _work(self) -> None:
         me = threading.current_thread()
-        while True:
+        try:
+            while self._may_call(me):
+                self.run()
+        finally:
             with self._lock:
-                while not self.waiting and not self._stopping:
-                    self._lock.wait()
-                if self._stopping or self._thread is not me:
-                    return
-            self.run()
+                self._end_call(me)
+                self._threads.discard(me)
+
+    def _may_call(self, me: threading.Thread) -> bool:
+        """Wait until this thread may make a call; false if it is to end."""
+        with self._lock:
+            self._end_call(me)
+            while self._thread is me and not self._stopping:
+                if self.waiting and self._caller is None:
+                    self._caller = me
+                    return True
+                if not self._lock.wait(_IDLE_SECONDS) and not self.waiting:
+                    self._thread = None
+            return False
+
+    def _end_call(self, me: threading.Thread) -> None:
+        if self._caller is me:
+            self._caller = None
+        self._lock.notify_all()
 
     def _prepare_one(self) -> None:
         with self._lock:
@@ -139,13 +180,6 @@ class Errands:
             return
         with self._lock:
             self._install(path, file, prepared)
-
-
-def join(thread: threading.Thread | None) -> None:
-    """Wait until a thread has ended, for the kernel too."""
-    if thread is not None:
-        thread.join()
-        wait_until_gone(thread.native_id)
 
 
 def _grouped(news: list[tuple[str, str]]) -> list[tuple[list[str], str]]:

@@ -59,7 +59,10 @@ class File:
     companions: Mapping[str, "File"] = field(default_factory=lambda: _NO_COMPANIONS, repr=False)
     """Files beside this one, by what their names have more (``.gz``); see `AutoUpdatingCache`."""
     replies: "dict[object, Replies]" = field(init=False, default_factory=dict, repr=False)
-    """What `answer` and each `Loader` have worked out; see there for the keys."""
+    """What `answer` and each `Loader` have worked out; see there for the keys.
+
+    A cache empties it when `path` leads to the same version another way, perhaps from elsewhere.
+    """
     descriptor: Descriptor | None = field(default=None, repr=False)
     """What a cache keeps open of a file that is too large for `content`; see `open`."""
 

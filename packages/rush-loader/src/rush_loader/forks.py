@@ -1,6 +1,6 @@
 """Who must be told of a fork: no thread survives it, and no descriptor should be shared by it.
 
-    before            every cache stops its thread, closes its descriptors, and holds its lock
+    before            every cache ends its threads; then closes its descriptors, and holds its lock
     in the parent     every cache is unlocked; its thread starts again when it is used
     in the child      every cache gets new locks; the same
 
@@ -20,8 +20,11 @@ from weakref import WeakKeyDictionary
 class Forkable(Protocol):
     """What wants to be told; its methods must not raise."""
 
+    def halt(self) -> None:
+        """End every thread but this one, and let none begin until the fork is over."""
+
     def before_fork(self) -> None:
-        """Stop every thread, close what must not be shared, and take the locks."""
+        """Close what must not be shared, and take the locks; it was halted."""
 
     def after_fork_in_parent(self) -> None:
         """Give back the locks."""
@@ -42,11 +45,22 @@ class _Forks:
             self._known[one] = next(self._numbers)
 
     def before(self) -> None:
-        self._gate.acquire()
+        halted: list[Forkable] = []
+        while new := self._shut_gate_unless_new(halted):
+            for one in new:  # the gate is open: a thread that we wait for may want it
+                one.halt()
+            halted += new
+        self._told = halted
         # Always in the same order, as each of them takes a lock.
-        for one in sorted(self._known, key=self._known.__getitem__):
+        for one in sorted(halted, key=self._known.__getitem__):
             one.before_fork()
-            self._told.append(one)
+
+    def _shut_gate_unless_new(self, halted: list[Forkable]) -> list[Forkable]:
+        self._gate.acquire()
+        new = [one for one in list(self._known) if one not in halted]
+        if new:
+            self._gate.release()
+        return new
 
     def after_in_parent(self) -> None:
         told, self._told = self._told, []

@@ -5,7 +5,8 @@ which may have been read again through a link that was swapped.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Protocol
 from urllib.parse import quote
@@ -25,6 +26,9 @@ from .root import Root, is_hostile, outside
 # Paths are remembered once they were found.  Links can give one file any number of names, so the
 # memory is emptied when it is full; the next load of each path takes some microseconds more.
 _MAX_REMEMBERED = 16384
+
+Answerer = Callable[[str, Headers], Reply]
+"""``(method, headers) -> Reply``: what to send of one path."""
 
 # What a path holds as it is (RFC 3986, 3.3); the rest is percent-encoded.
 IN_PATHS = "/:@!$&'()*+,;="
@@ -85,6 +89,7 @@ class Loader:
         # Request path: absolute path, and how it is sent.
         self._remembered: dict[str, tuple[str, _Policy]] = {}
         self._policies: dict[str, _Policy] = {}  # by cache_control
+        self._inside = self._root.inside  # for which replies were worked out
 
     @property
     def root(self) -> str:
@@ -102,7 +107,8 @@ class Loader:
         known = self._remembered.get(path)
         if known is not None:
             file = self._get(known[0])
-            if file is not None and file.real_path.startswith(self._root.inside):
+            # Where it is was asked before there were replies.
+            if file is not None and known[1].key in file.replies:
                 return file
         return self._load(path, cache)[0]
 
@@ -111,15 +117,31 @@ class Loader:
 
         Raises what `load` does.
         """
+        return self.answerer(path)(method, headers)
+
+    def answerer(self, path: str) -> Answerer:
+        """`answer` for one path, ``(method, headers) -> Reply``: to be kept by who serves it often.
+
+        Quick if the path was answered before; it always gives what is there when it is called.
+        """
         known = self._remembered.get(path)
-        if known is not None:
-            absolute, policy = known
-            file = self._get(absolute)
-            # 0.1 us less than to ask where it is: that was done before there were replies.
-            if file is not None and (replies := file.replies.get(policy)) is not None:
+        if known is None:
+            return partial(self._first_answer, path)
+        absolute, policy = known
+        get, otherwise = self._get, self._first_answer
+
+        def answer(method: str, headers: Headers) -> Reply:
+            file = get(absolute)
+            # Where it is was asked before there were replies.
+            if file is not None and (replies := file.replies.get(policy.key)) is not None:
                 return replies.reply(file, method, headers)
-        file, policy = self._load(path)
-        replies = file.replies[policy] = Replies(file, policy.cache_control)
+            return otherwise(path, method, headers)
+
+        return answer
+
+    def _first_answer(self, path: str, method: str, headers: Headers) -> Reply:
+        """The first one of a version."""
+        file, replies = self._load(path)
         return replies.reply(file, method, headers)
 
     def listing(self, path: str) -> Listing:
@@ -163,24 +185,40 @@ class Loader:
     ) -> None:
         self.close()
 
-    def _load(self, path: str, cache: bool = True) -> "tuple[File, _Policy]":
-        """The file, and how it is sent."""
+    def _load(self, path: str, cache: bool = True) -> tuple[File, Replies]:
+        """The file, and what is sent of it."""
         served = path + self._index if path.endswith("/") else path
         absolute = self._root.absolute(served)
+        cache_control = self._cache_control.value(served)
+        policy = self._policies.setdefault(cache_control, _Policy(cache_control))
+        key = policy.key  # before the file: a later key is for what was found later
         try:
             file = self._find(absolute, cache)
         except FileNotFound as error:
             return self._load_otherwise(path, absolute, cache, error)
-        cache_control = self._cache_control.value(served)
-        policy = self._policies.setdefault(cache_control, _Policy(cache_control))
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[path] = absolute, policy
-        return file, policy
+        replies = file.replies.get(key)
+        if replies is None:
+            replies = file.replies[key] = Replies(file, policy.cache_control)
+            if self._has_moved():  # asked after they were put there: no swap comes in between
+                return self._load(path, cache)
+        return file, replies
+
+    def _has_moved(self) -> bool:
+        """Whether the root is elsewhere than before; replies of before do not count then."""
+        self._root.look()
+        if self._root.inside == self._inside:
+            return False
+        self._inside = self._root.inside
+        for policy in list(self._policies.values()):
+            policy.key = object()
+        return True
 
     def _load_otherwise(
         self, path: str, absolute: str, cache: bool, error: FileNotFound
-    ) -> "tuple[File, _Policy]":
+    ) -> tuple[File, Replies]:
         """What there is in place of a file: the way to a directory, or the fallback."""
         if isinstance(error, IsDirectory) and not path.endswith("/"):
             with self._root.directory(absolute):
@@ -219,12 +257,13 @@ class Loader:
 
 
 class _Policy:
-    """How a loader sends some of its files; the key of its replies, which no other has."""
+    """How a loader sends some of its files; `key` is that of its replies, which no other has."""
 
-    __slots__ = ("cache_control",)
+    __slots__ = ("cache_control", "key")
 
     def __init__(self, cache_control: str) -> None:
         self.cache_control = cache_control
+        self.key = object()
 
 
 def _own_cache() -> AutoUpdatingCache:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from .answers import Reply
 from .errors import FileNotFound, SlashMissing
 from .file import File
 from .listing import Listing
-from .loader import IN_PATHS, Loader
+from .loader import IN_PATHS, Answerer, Loader
 
 
 class Mounts:
@@ -44,6 +45,22 @@ class Mounts:
             return loader.answer(path[len(prefix) - 1 :], method, headers)
         except SlashMissing as error:
             raise _below(prefix, path, error) from None
+
+    def answerer(self, path: str) -> Answerer:
+        """`answer` for one path: see `Loader.answerer`."""
+        try:
+            prefix, loader = self._pick(path)
+        except FileNotFound:
+            return partial(self.answer, path)
+        answer = loader.answerer(path[len(prefix) - 1 :])
+
+        def answer_below(method: str, headers: Headers) -> Reply:
+            try:
+                return answer(method, headers)
+            except SlashMissing as error:
+                raise _below(prefix, path, error) from None
+
+        return answer_below
 
     def listing(self, path: str) -> Listing:
         """What is in the directory at the request path: see `Loader.listing`.

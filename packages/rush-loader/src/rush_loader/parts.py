@@ -79,6 +79,20 @@ class Parts:
             entry.read[suffix] = file  # the first version: torn, perhaps, but there is no other
         # else: what was read may be torn
 
+    def pressing(self, path: str) -> list[str]:
+        """The suffixes of what must be read again before it is used."""
+        suffixes = self._options.suffixes
+        return [suffix for suffix in suffixes if self._changes.pressing(key_of(path, suffix))]
+
+    def read_all(self, path: str, entry: Entry) -> dict[str, File]:
+        """What `read` gives of all parts that are there, in part perhaps."""
+        read = {}
+        for suffix in self._options.suffixes:
+            file = self.read(path, suffix, entry, partial=True)
+            if file is not None:
+                read[suffix] = file
+        return read
+
     def read(self, path: str, suffix: str, entry: Entry, *, partial: bool) -> File | None:
         """What is on disk now; the same object if that is what was read before.
 

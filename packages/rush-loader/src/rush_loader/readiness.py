@@ -8,6 +8,7 @@ import ctypes
 import os
 import select
 from contextlib import suppress
+from weakref import finalize
 
 _CLOCK_MONOTONIC = 1
 
@@ -34,6 +35,7 @@ class Readiness:
             self._epoll.close()
             raise OSError(error, os.strerror(error))
         self._epoll.register(self._timer, select.EPOLLIN)
+        self._end = finalize(self, os.close, self._timer)  # an epoll sees to itself
 
     def fileno(self) -> int:
         """The descriptor to wait for."""
@@ -56,9 +58,8 @@ class Readiness:
 
     def close(self) -> None:
         """Give back both descriptors."""
-        if not self._epoll.closed:
-            self._epoll.close()
-            os.close(self._timer)
+        self._epoll.close()
+        self._end()
 
 
 class Attended:
@@ -68,6 +69,7 @@ class Attended:
         self._readiness = readiness
         self._descriptor = descriptor
         self.stopping = False
+        self.ended = True
         readiness.attach(descriptor)
 
     def wake(self) -> None:

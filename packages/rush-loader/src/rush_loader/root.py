@@ -40,10 +40,17 @@ class Root:
         """Its real path."""
         self.inside = ""
         """What the real path of everything inside begins with."""
+        self._stamp: tuple[int, ...] = ()
         self.find()
+
+    def look(self) -> None:
+        """`find` it anew if it is another directory than before, for one system call."""
+        if self._stamp != _stamp(self.given):
+            self.find()
 
     def find(self) -> None:
         """Ask the kernel anew where the root is."""
+        self._stamp = _stamp(self.given)
         self.real = os.path.realpath(self.given)
         self.inside = self.real.rstrip("/") + "/"
 
@@ -100,6 +107,15 @@ def place_of(descriptor: int) -> str:
 def outside(absolute: str, root: Root) -> FileNotFound:
     """The error for what a symbolic link leads to."""
     return FileNotFound(absolute, f"outside of the root {root.real!r}")
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()  # nothing is inside
+    # The number of an inode is used again, but not with the same time.
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _check(root: str) -> None:

@@ -8,9 +8,13 @@ from types import MappingProxyType
 
 from .file import File
 
-# What an entry takes beside its content: the File, its head and strings, its place in the tables
-# of the store and of the watches.  Measured with tracemalloc: 2.5 KB for a path of five names.
-ENTRY_BYTES = 2560
+# What an entry takes beside its contents, with the replies that a server keeps of it.  By
+# tracemalloc, for paths of six and eleven names: 2.9 and 3.9 KB, and 2.7 KB for its replies; 2.0
+# and 2.6 KB for each suffix that is watched, there or not; 1.2 KB for a companion, and 2.0 KB for
+# the replies of each further coding.
+ENTRY_BYTES = 6912
+SUFFIX_BYTES = 3072
+FORM_BYTES = 3584
 
 # Uses may be noted of paths that go at this very moment; so many such notes are left lying.
 _MAX_ORPHANS = 1024
@@ -29,7 +33,7 @@ class Stats:
     evictions: int
     """Entries that went because others needed the room."""
     bytes: int
-    """Memory in use: contents, and `ENTRY_BYTES` for each file."""
+    """Memory in use: contents, and what goes with them; see `AutoUpdatingCache`."""
     entries: int
 
 
@@ -60,10 +64,14 @@ class Entry:
 
 
 class Store:
-    """Entries by path, as many as `max_bytes` allow."""
+    """Entries by path, as many as `max_bytes` allow.
 
-    def __init__(self, max_bytes: int) -> None:
+    `companions` is how many of them each file has, there or not.
+    """
+
+    def __init__(self, max_bytes: int, companions: int = 0) -> None:
         self._max_bytes = max_bytes
+        self._entry_bytes = ENTRY_BYTES + companions * SUFFIX_BYTES
         self._entries: dict[str, Entry] = {}
         self._oldest: list[tuple[str, int]] = []  # the latest first; see `oldest_too_many`
         self._own_ticks = 0  # those that are no hits
@@ -103,6 +111,17 @@ class Store:
     def paths(self) -> list[str]:
         """All paths, the least recently used first."""
         return [path for path, _ in sorted(self._uses(), key=itemgetter(1))]
+
+    def limit_open(self, entry: Entry, most: int) -> None:
+        """Do without descriptors of what was read of `entry`, past `most` of all."""
+        free = most - self.descriptors
+        if entry.file is not None:
+            free += _descriptors(entry.file)
+        for suffix, file in entry.read.items():
+            if file.descriptor is not None:
+                free -= 1
+                if free < 0:
+                    entry.read[suffix] = replace(file, descriptor=None)
 
     def put(self, path: str, entry: Entry, file: File) -> None:
         """Keep a new entry as the most recently used."""
@@ -161,14 +180,18 @@ class Store:
         return ((path, self.used.get(path, 0)) for path in list(self._entries))
 
     def _weigh(self, file: File, sign: int) -> None:
-        files = (file, *file.companions.values())
-        self.bytes += sign * (ENTRY_BYTES * len(files) + file.memory_bytes)
-        self.descriptors += sign * sum(one.descriptor is not None for one in files)
+        forms = len(file.companions) + len(file.encodings)
+        self.bytes += sign * (self._entry_bytes + FORM_BYTES * forms + file.memory_bytes)
+        self.descriptors += sign * _descriptors(file)
 
     def _forget_orphans(self) -> None:
         for path in list(self.used):
             if path not in self._entries:
                 self.used.pop(path, None)
+
+
+def _descriptors(file: File) -> int:
+    return sum(one.descriptor is not None for one in (file, *file.companions.values()))
 
 
 def alike(one: File, other: File) -> bool:

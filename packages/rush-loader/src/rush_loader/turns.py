@@ -15,6 +15,9 @@ class Turns:
     def __contains__(self, path: object) -> bool:
         return path in self._taken
 
+    def __len__(self) -> int:
+        return len(self._taken)
+
     def paths(self) -> list[str]:
         """All paths for which somebody works now."""
         return list(self._taken)

@@ -18,20 +18,26 @@ class Updater:
 
     `step` returns the seconds after which it wants to be called in any case, or `None`.  If it
     raises, that is logged, ``failed()`` is called and the thread ends: a step that failed once
-    would likely fail for ever.
+    would likely fail for ever.  ``has_ended()`` is called last of all, when `ended` is true.
 
-    `stop` and then `join` end it: `stop` from anywhere, `join` from any other thread.
+    `stop` and then `join` end it, and then `release`: `stop` from anywhere, `join` from any other
+    thread.
     """
 
     def __init__(
-        self, descriptor: int, step: Callable[[], float | None], failed: Callable[[], None]
+        self,
+        descriptor: int,
+        step: Callable[[], float | None],
+        failed: Callable[[], None],
+        has_ended: Callable[[], None],
     ) -> None:
         self._descriptor = descriptor
         self._step = step
         self._failed = failed
+        self._has_ended = has_ended
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name="rush-loader", daemon=True)
-        self.stopping = False
+        self.stopping = self.ended = False
         try:
             self._thread.start()
         except BaseException:
@@ -48,13 +54,12 @@ class Updater:
         self.wake()
 
     def join(self) -> None:
-        """Wait until the thread has ended, and give back its descriptor."""
+        """Wait until the thread has ended, for the kernel too."""
         self._thread.join()
         wait_until_gone(self._thread.native_id)
-        self.release()
 
     def release(self) -> None:
-        """Give back the descriptor of a thread that ends by itself; nobody may `wake` it now."""
+        """Give back the descriptor; nobody may `wake` it now."""
         os.close(self._bell)
 
     def _run(self) -> None:
@@ -72,6 +77,9 @@ class Updater:
         except Exception:
             logger.exception("The thread that keeps cached files fresh failed")
             self._failed()
+        finally:
+            self.ended = True
+            self._has_ended()
 
 
 def wait_until_gone(thread_id: int | None) -> None:

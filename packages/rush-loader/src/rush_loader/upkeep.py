@@ -28,7 +28,7 @@ from time import monotonic
 
 from .changes import Changes
 from .epochs import Driver, Epochs
-from .errands import Errands, join
+from .errands import Errands
 from .errors import FileNotFound
 from .file import File
 from .inotify import INotify, flags
@@ -37,6 +37,7 @@ from .options import Options
 from .parts import Parts
 from .reader import is_link
 from .store import Entry, Stats, Store
+from .threads import Threads
 from .turns import Turns
 from .updater import Updater
 from .watches import Unwatchable
@@ -49,7 +50,8 @@ _BUSY_SECONDS = 0.05  # until a step asks again whether somebody has read what i
 class Upkeep:
     """Entries by path, and all that is done to them; `AutoUpdatingCache` is its face.
 
-    Without threads, `drive` has events read (see `Epochs`), and `ring` has errands done.
+    Without threads, `drive` has events read (see `Epochs`), `ring` has errands done, and `forked`
+    is called in a forked child.
     """
 
     def __init__(
@@ -58,15 +60,19 @@ class Upkeep:
         open_inotify: Callable[[], INotify],
         drive: Callable[[int], Driver] | None = None,
         ring: Callable[[], None] | None = None,
+        forked: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
-        self.store = Store(options.max_bytes)
+        self.store = Store(options.max_bytes, len(options.suffixes) - 1)
         self.lock = threading.Condition()
         self.errands = Errands(self.lock, options.prepare, self._prepared, ring)
         self.closed = False
+        self._abandoned = False
+        self._forked = forked
         self._reading = Turns(self.lock)
         self._changes = Changes()
         self._epochs = Epochs(open_inotify, drive or self._thread, self._began)
+        self._threads = Threads(self.lock, self._epochs, self.errands)
         self._parts = Parts(options, self.store, self._changes, self._epochs, self._digest)
 
     # Used by any thread
@@ -114,9 +120,10 @@ class Upkeep:
                 return self._publish(path, entry)
 
     def discard(self, path: str) -> None:
-        """Let go of `path`."""
+        """Let go of `path`, if it is kept; not of what is only just being added."""
         with self.lock:
-            self.drop(path)
+            if path in self.store:
+                self.drop(path)
 
     def count_miss(self) -> None:
         """Note that what is asked for is not kept."""
@@ -140,59 +147,61 @@ class Upkeep:
         """End everything."""
         with self.lock:
             self.closed = True
-        self._halt()
+        self.halt()
         with self.lock:
-            self._end_epoch()
-            self.store.clear()
-            self.errands.clear()
+            self._clear()
 
-    # Around a fork
+    def abandon(self) -> bool:
+        """Have the threads end everything; whether there are any.  No lock: for a finalizer."""
+        running = self._epochs.watches is not None or self.errands.has_thread
+        self.closed = self._abandoned = True
+        with suppress(OSError):  # it ends just now
+            self._epochs.wake()
+        return running
+
+    def _clear(self) -> None:
+        self._end_epoch()
+        self.store.clear()
+        self.errands.clear()
+
+    # Called by rush_loader.forks
+
+    def halt(self) -> None:
+        """End the threads."""
+        self._threads.halt()
 
     def before_fork(self) -> None:
         """End the epoch, and hold the lock."""
-        self._halt()
         self.lock.acquire()
         self._end_epoch()
 
-    def after_fork(self, *, in_child: bool) -> None:
-        """Let threads begin again, and give back the lock: in a child it was the parent's."""
-        self._epochs.barred = self.closed
-        self.errands.allow()
-        if in_child:
-            self.lock = threading.Condition()
-            self._reading = Turns(self.lock)
-            self.errands.after_fork_in_child(self.lock)
-        else:
-            self.lock.release()
+    def after_fork_in_parent(self) -> None:
+        """Give back the lock, and go on."""
+        self._threads.allow(barred=self.closed)
+        self.lock.release()
+        self.resume()
 
-    def _halt(self) -> None:
-        with self.lock:
-            self._epochs.barred = True
-            driver = self._epochs.stop()
-            worker = self.errands.stop()
-        if driver is not None:
-            driver.join()
-        join(worker)
+    def after_fork_in_child(self) -> None:
+        """Make a new lock: the old one belongs to a thread of the parent."""
+        self.lock = threading.Condition()
+        self._reading = Turns(self.lock)
+        self._threads.after_fork_in_child(self.lock, barred=self.closed)
+        self._forked()
 
     # One use of what is not hot
 
     def _unchecked(self, path: str, entry: Entry) -> list[str]:
         """The suffixes of `entry` that must be read again before it is used."""
-        suffixes = self._options.suffixes
         age = monotonic() - entry.checked_at
         late = self._options.revalidate is not None and age >= self._options.revalidate
         if late or not self._epochs.is_watched(entry):
-            return list(suffixes)
-        return [suffix for suffix in suffixes if self._changes.pressing(key_of(path, suffix))]
+            return list(self._options.suffixes)
+        return self._parts.pressing(path)
 
     def _poll(self, path: str, entry: Entry) -> File | None:
         """Compare with the disk; without the lock, as this may be a network's file system."""
-        read = {}
         try:
-            for suffix in self._options.suffixes:
-                file = self._parts.read(path, suffix, entry, partial=True)
-                if file is not None:
-                    read[suffix] = file
+            read = self._parts.read_all(path, entry)
         except FileNotFound:
             with self.lock:
                 if self.store.get(path) is entry:
@@ -240,6 +249,7 @@ class Upkeep:
 
     def _publish(self, path: str, entry: Entry) -> File:
         """Give users what was read of `entry`."""
+        self.store.limit_open(entry, self._options.max_open_files)
         file = entry.version()
         if entry.file is None:
             entry.checked_at = monotonic()
@@ -270,10 +280,7 @@ class Upkeep:
         """Let `get` find it without a lock from now on, if it may."""
         if self._options.revalidate is not None or not self._epochs.is_watched(entry):
             return
-        pressing = self._changes.pressing
-        if entry.file is not None and not any(
-            pressing(key_of(path, suffix)) for suffix in self._options.suffixes
-        ):
+        if entry.file is not None and not self._parts.pressing(path):
             self.store.hot[path] = entry.file
 
     def drop(self, path: str) -> None:
@@ -295,7 +302,7 @@ class Upkeep:
     # Watching
 
     def _thread(self, descriptor: int) -> Driver:
-        return Updater(descriptor, self.step, self.failed)
+        return Updater(descriptor, self.step, self.failed, self._threads.one_has_ended)
 
     def _began(self) -> None:
         self.errands.begin()  # what a fork has interrupted
@@ -308,6 +315,11 @@ class Upkeep:
     def step(self) -> float | None:
         """Do what there is to do; how many seconds later to do so again, whatever happens."""
         with self.lock:
+            if self._abandoned:
+                self._epochs.stop()
+                self.errands.stop()
+                self._clear()
+                return None
             self._digest()
             due = self._changes.due(monotonic())
         for key in due:

@@ -84,8 +84,10 @@ class Watches:
         """What was reported and not read yet; does not wait."""
         return list(self._inotify.read(timeout=0))
 
-    def follow(self, path: str, key: str | None = None, walked: Walked | None = None) -> None:
+    def follow(self, path: str, key: str | None = None, walked: Walked | None = None) -> bool:
         """Watch every name that `path` leads through now, and no others for it any more.
+
+        Returns whether these are others than before.
 
         With a `key`, by which it is known from then on, it may lead nowhere: it is watched as far
         as it leads, and for what may come.
@@ -111,6 +113,7 @@ class Watches:
             raise
         for step in old - new:
             self._release(key, step)
+        return old != new
 
     def forget(self, key: str) -> None:
         """Watch nothing for this path or key any more."""
@@ -151,6 +154,8 @@ class Watches:
             watch = self._inotify.add_watch(directory, mask)
         except OSError as error:
             raise _unwatchable(directory, error) from error
+        except ValueError as error:  # a signal handler has forked, in the middle of this
+            raise Unwatchable("closed", "closed meanwhile", lasting=False) from error
         if watch not in self._paths:
             try:
                 if file_system := silent(directory):
