@@ -171,7 +171,8 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     mark = metafunc.definition.get_closest_marker("over_tls")
     if mark is not None and mark.args != (False,) and "make_server" in metafunc.fixturenames:
-        metafunc.parametrize("transport", ["plain", "tls"], indirect=True)
+        tls = pytest.param("tls", marks=pytest.mark.once)  # the time of all others again
+        metafunc.parametrize("transport", ["plain", tls], indirect=True)
 
 
 @pytest.fixture(scope="session")
