@@ -57,7 +57,7 @@ def test_a_version_stays_open_while_somebody_sends_it(cache, write, save, descri
     eventually(lambda: held(descriptors, path) == 1)
     os.unlink(path)
     eventually(lambda: cache.get(path) is None)
-    assert held(descriptors, path) == 0
+    eventually(lambda: held(descriptors, path) == 0)  # the cache's thread may still look at it
 
 
 def test_closing_the_cache_leaves_what_is_being_sent(cache, write, descriptors):
