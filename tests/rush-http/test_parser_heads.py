@@ -7,29 +7,15 @@ import uuid
 
 import pytest
 
+from properties import heard
 from rawclient import RawClient
-from rush_http import CLOSE, END, HttpError, Limits, Memo, RequestParser
+from rush_http import CLOSE, END, Limits, Memo, RequestParser
 
 LINE = b"GET /%d HTTP/1.1\r\n"
 
 
 def request(lines, number=0, body=b""):
     return LINE % number + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
-
-
-def heard(feed, pieces):
-    """What comes of `pieces`, the pieces of a body joined, and how it ended."""
-    found = []
-    try:
-        for piece in pieces:
-            for event in feed(piece):
-                if isinstance(event, bytes) and found and isinstance(found[-1], bytes):
-                    found[-1] += event
-                else:
-                    found.append(event)
-    except HttpError as error:
-        return found, (type(error), str(error))
-    return found, None
 
 
 def body_of(head):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from properties import heard
 from rush_http import END, Head, HttpError, Limits, Memo, RequestParser
 
 
@@ -53,7 +54,7 @@ def test_whole_gives_nothing_else(before, data):
     assert all(parser.whole(wire) is not None for wire in before)
     assert parser.whole(data) is None
     # Nothing was taken: what the plain path says of it can still be heard.
-    assert all_events(parser.feed, [data]) == all_events(RequestParser().feed, [data])
+    assert heard(parser.feed, [data]) == heard(RequestParser().feed, [data])
 
 
 @pytest.mark.parametrize("before", [b"\r\n", b"G", HEAD, HEAD + b"Content-Length: 1\r\n\r\n"])
@@ -218,21 +219,6 @@ def cut(dice, requests):
     return [wire[start:end] for start, end in itertools.pairwise(places)]
 
 
-def all_events(feed, pieces):
-    """What comes of `pieces`, with the pieces of a body joined, and how it ended."""
-    found = []
-    try:
-        for piece in pieces:
-            for event in feed(piece):
-                if isinstance(event, bytes) and found and isinstance(found[-1], bytes):
-                    found[-1] += event
-                else:
-                    found.append(event)
-    except HttpError as error:
-        return found, (type(error), str(error))
-    return found, None
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_whole_and_memo_say_what_the_plain_path_says(seed):
     dice = random.Random(seed)
@@ -253,5 +239,5 @@ def test_whole_and_memo_say_what_the_plain_path_says(seed):
                 return [head, END]
             return parser.feed(piece)
 
-        assert all_events(fast, pieces) == all_events(RequestParser().feed, pieces)
+        assert heard(fast, pieces) == heard(RequestParser().feed, pieces)
     assert quickly > 20  # or nothing would have been tested

@@ -27,6 +27,21 @@ class Broken(AssertionError):
     """A property does not hold; the message says which."""
 
 
+def heard(feed, pieces):
+    """What comes of `pieces`, the pieces of a body joined, and how it ended."""
+    found = []
+    try:
+        for piece in pieces:
+            for event in feed(piece):
+                if isinstance(event, bytes) and found and isinstance(found[-1], bytes):
+                    found[-1] += event
+                else:
+                    found.append(event)
+    except HttpError as error:
+        return found, (type(error), str(error))
+    return found, None
+
+
 def observed(parser, pieces, *, short=False, body_bytes=None):
     """Feed `pieces`: the messages, what is unfinished, the refusal; in a form to compare.
 

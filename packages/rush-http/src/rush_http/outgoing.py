@@ -9,6 +9,7 @@ import fcntl
 import logging
 import socket
 import termios
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from epollserver import Connection, Reason
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("rush_http")
 
 
-class Outgoing:
+class Outgoing(ABC):
     """What `Exchange` inherits: who answers its present request, and how that goes out."""
 
     __slots__ = (
@@ -68,9 +69,9 @@ class Outgoing:
         self.reason: Reason | None = None  # why the connection has ended
         self._dropped = 0
 
+    @abstractmethod
     def feed(self, conn: Connection, data: bytes) -> None:
         """Go on with the requests: see `Exchange.feed`."""
-        raise NotImplementedError
 
     def defer(self, conn: Connection) -> Deferred:
         """Return who holds the present request."""

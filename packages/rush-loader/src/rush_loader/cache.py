@@ -8,7 +8,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from types import TracebackType
 from weakref import finalize
 
 from .epochs import Driver
@@ -232,12 +231,7 @@ class AutoUpdatingCache:
     def __enter__(self) -> "AutoUpdatingCache":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _close_readiness(self) -> None:

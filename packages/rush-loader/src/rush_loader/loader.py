@@ -7,7 +7,6 @@ which may have been read again through a link that was swapped.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from types import TracebackType
 from typing import Protocol
 from urllib.parse import quote
 
@@ -177,12 +176,7 @@ class Loader:
     def __enter__(self) -> "Loader":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _load(self, path: str, cache: bool = True) -> tuple[File, Replies]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from urllib.parse import quote
 
 from rush_http import Headers
@@ -94,12 +93,7 @@ class Mounts:
     def __enter__(self) -> "Mounts":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _pick(self, path: str) -> tuple[str, Loader]:

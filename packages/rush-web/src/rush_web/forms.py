@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from tempfile import SpooledTemporaryFile
-from types import TracebackType
 from typing import IO, Protocol
 
 from rush_http import BadRequest, ContentTooLarge, HttpError
@@ -117,12 +116,7 @@ class Form(Args):
     def __enter__(self) -> "Form":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -253,12 +247,7 @@ class MultipartReader:
     def __enter__(self) -> "MultipartReader":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _begin(self, segment: _Segment) -> None:
