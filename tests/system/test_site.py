@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from browser import dom_of, needs_chromium
 from rawclient import PATIENCE
 
 curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def run_curl(site, path, *options):
@@ -244,20 +244,10 @@ function look(page) {
 """
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+@needs_chromium
 def test_a_browser_shows_the_page_with_style_and_picture(site, tmp_path):
     """A page beside it loads the index page into a frame, and says what it finds there."""
     (site.folder / "public/look.html").write_text(LOOK)
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *("--virtual-time-budget=10000", "--dump-dom", site.url("/static/look.html")),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
+    assert "<output>Rush runs; true; 12px</output>" in dom_of(
+        site.url("/static/look.html"), tmp_path
     )
-    assert "<output>Rush runs; true; 12px</output>" in done.stdout, done.stderr[-2000:]
