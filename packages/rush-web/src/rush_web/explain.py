@@ -11,8 +11,9 @@ from rush_http import Head, Headers, HttpServer, RequestParser, header_line
 from rush_loader import Loader
 
 from .files import OF_FILES, has_file
+from .incoming import NO_PARAMS
 from .redirects import other_slash, to_other_slash, with_query
-from .request import NO_PARAMS, Request
+from .request import Request
 from .routing import ANY_PATH, Handler, Route, Router
 
 if TYPE_CHECKING:

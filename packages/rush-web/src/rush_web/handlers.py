@@ -18,8 +18,9 @@ from rush_http import (
 from rush_loader import SlashMissing
 
 from .files import OF_FILES
+from .incoming import NO_PARAMS
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
-from .request import NO_PARAMS, Request
+from .request import Request
 from .routing import Handler, MethodNotAllowed, Route, Router
 
 if TYPE_CHECKING:

@@ -1,0 +1,211 @@
+"""Answering: what a handler can say, whoever carries it to the client."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from time import sleep
+from typing import TYPE_CHECKING
+
+from rush_http import TEXT, HeaderLines, Headers, ServiceUnavailable
+from rush_loader import FileNotFound, answer
+
+from .cookies import SameSite, cookie_line
+from .incoming import Incoming
+from .redirects import REDIRECTS
+
+if TYPE_CHECKING:
+    from rush_loader import File, Loader, Mounts, Reply
+
+JSON = "application/json"
+
+# A large file that was replaced just now is loaded again after a pause that doubles: the cache
+# hears of it within a third of a millisecond, or as soon as a busy machine lets its thread run.
+_FILE_PAUSES = [0.001 * 2**doubled for doubled in range(5)]
+
+
+class Answering(Incoming):
+    """A request that can be answered; all ways end in the three that a subclass has to offer."""
+
+    __slots__ = ("_loader", "code", "new_cookies")
+
+    def __init__(self, loader: "Loader | Mounts") -> None:
+        super().__init__()
+        self._loader = loader
+        self.code = 200
+        """The status of an answer that names none: 404 and 500 in the error handlers."""
+        # What is to be sent with the answer
+        self.new_cookies: list[tuple[str, str]] | None = None
+
+    # What carries an answer to the client; `Request` says what each does.
+
+    @abstractmethod
+    def response(
+        self,
+        body: str | bytes = b"",
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+        *,
+        content_type: str = TEXT,
+    ) -> None:
+        """Answer with a body."""
+
+    @abstractmethod
+    def raw_response(self, data: bytes) -> None:
+        """Answer with what was rendered before."""
+
+    @abstractmethod
+    def send_reply(
+        self, reply: "Reply", code: int = 200, headers: HeaderLines | Mapping[str, str] = ()
+    ) -> None:
+        """Answer with what a loader has planned."""
+
+    # What ends in them
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        expires: datetime | float | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = True,
+        samesite: SameSite | None = "Lax",
+    ) -> None:
+        """Send a cookie with the answer that follows (RFC 6265, 4.1).
+
+        It ends with the browser, or after `max_age` seconds, or when it `expires` (a `datetime` or
+        seconds since the epoch).  By default no script sees it (`httponly`), and other sites' forms
+        do not send it (`samesite`).  The answer to an error does not have it.
+        Raises `ValueError` for what browsers would drop, for control characters, and for a value
+        with characters beyond U+00FF; `http.cookies` puts others in quotes, and `cookies` reads
+        them so.
+        """
+        line = cookie_line(
+            name,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+        )
+        self.new_cookies = [*(self.new_cookies or ()), ("Set-Cookie", line)]
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        samesite: SameSite | None = "Lax",
+    ) -> None:
+        """Let the browser forget a cookie; `path` and `domain` must be those it was set with."""
+        self.set_cookie(
+            name,
+            "",
+            max_age=0,
+            expires=0,
+            path=path,
+            domain=domain,
+            secure=secure,
+            samesite=samesite,
+        )
+
+    def response_json(
+        self,
+        value: object,
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+    ) -> None:
+        """Answer with `value` as JSON (RFC 8259), without blanks.
+
+        Raises `TypeError` or `ValueError` if JSON cannot say it (NaN among others), and as
+        `response` does.
+        """
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self.response(text, code, headers, content_type=JSON)
+
+    def response_file(
+        self, path: str, code: int | None = None, headers: HeaderLines | Mapping[str, str] = ()
+    ) -> None:
+        """Answer with a file of the server's root; `path` begins with ``/``.
+
+        Conditions, ranges and content codings are seen to, if the status is 200 and the method GET
+        or HEAD.  A header given here goes before the file's own, names in ``Vary`` beside them.
+        With a ``Content-Type``, who asks for several ranges gets the whole: each of them would
+        have the file's own.  From memory if the cache holds it, else by sendfile(2).
+
+        Raises `FileNotFoundError` (which is `rush_http.NotFound` as well) if there is no such file,
+        `rush_http.ServiceUnavailable` if a large one is written faster than it can be sent, as
+        `response` does, and `ValueError` for ``ETag``, ``Content-Range`` and ``Content-Encoding``.
+        """
+        status = self.code if code is None else code
+        if headers:
+            headers = tuple(pairs(headers))
+        for pause in _FILE_PAUSES:
+            method, asked = self._asked_of_file(status, headers)
+            reply = self._loader.answer(path, method, asked)
+            try:
+                self.send_reply(reply, status, headers)
+                return
+            except FileNotFound:  # a large one, which is another version by now
+                sleep(pause)
+        raise ServiceUnavailable(f"{path!r:.200} is written faster than it can be sent")
+
+    def redirect(self, location: str, code: int = 302) -> None:
+        """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now."""
+        if code not in REDIRECTS:
+            raise ValueError(f"a redirect is one of {REDIRECTS}, not {code!r}: {location!r:.80}")
+        self.response(b"", code, (("Location", location),))
+
+    def send_file(
+        self,
+        file: "File",
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+    ) -> None:
+        """Answer with a `File` of a loader, as `response_file` does.
+
+        Raises `FileNotFound` if a large file is another version by now, and as `response` does.
+        """
+        status = self.code if code is None else code
+        if headers:
+            headers = tuple(pairs(headers))
+        method, asked = self._asked_of_file(status, headers)
+        self.send_reply(answer(file, method, asked), status, headers)
+
+    def _lines(self, headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
+        """The header lines of an answer: the caller's, then the new cookies."""
+        return [*pairs(headers), *(self.new_cookies or ())]
+
+    def _asked_of_file(
+        self, status: int, headers: HeaderLines | Mapping[str, str]
+    ) -> tuple[str, Headers]:
+        """The method and the headers that a file is to answer.
+
+        Conditions and ranges are for what would be a 200 (RFC 9110, 13.2.1 and 14.2), and come too
+        late where a handler has acted already.
+        """
+        if status == 200 and self.method in ("GET", "HEAD"):
+            if (
+                headers
+                and "," in self.headers.selectors.get("range", "")
+                and any(name.lower() == "content-type" for name, _ in pairs(headers))
+            ):
+                lines = tuple(line for line in self.headers.items() if line[0] != "range")
+                return self.method, Headers(lines)
+            return self.method, self.headers
+        accepted = self.headers.get("accept-encoding")
+        return "GET", Headers((("accept-encoding", accepted),) if accepted is not None else ())
+
+
+def pairs(headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
+    """The pairs of headers, however they were given."""
+    return headers.items() if isinstance(headers, Mapping) else headers
