@@ -13,6 +13,7 @@ import pytest
 import rush_web
 from programs import PATIENCE
 from rawclient import request
+from rush_web.__main__ import main
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "rush-web"
 README = (PACKAGE / "README.md").read_text()
@@ -91,12 +92,18 @@ def test_the_program_in_the_docstring(launch, tmp_path):
     assert program.stop() == 0
 
 
-def test_the_readme_has_the_options_of_the_command(launch):
-    block = re.search(r"## Command line\n\n```text\n(.*?)```", README, re.DOTALL)[1]
-    program = launch("-m", "rush_web", "run", "--help")
-    assert program.wait() == 0
-    options = set(re.findall(r"--\w+", program.output.end()))
-    assert options - {"--help"} == set(re.findall(r"--\w+", block)) - {"--help", "--version"}
+def test_the_readme_has_the_commands_and_their_options(capsys):
+    section = README.partition("## Configuration and command line")[2].partition("\n## ")[0]
+    block = section.split("```")[1]
+    for command in re.findall(r"^rush (\w+)", block, re.MULTILINE):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^    (\w+)  ", capsys.readouterr().out.split("usage: rush [-h]")[1], re.M)
+    assert listed == re.findall(r"^rush (\w+)", block, re.MULTILINE)
+    assert "`--show-config`" in section
+    assert "`--limit " in section
 
 
 def test_every_public_name_is_documented():

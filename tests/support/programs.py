@@ -64,10 +64,11 @@ class Output:
 class Program:
     """A Python program in a process group of its own; `log` is what it says on stderr."""
 
-    def __init__(self, *arguments, cwd=None, stdout=subprocess.PIPE):
+    def __init__(self, *arguments, cwd=None, stdout=subprocess.PIPE, env=None):
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", *map(os.fspath, arguments)],
             cwd=cwd,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,

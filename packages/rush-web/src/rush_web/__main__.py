@@ -4,16 +4,22 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rush_http import HttpError
 
 from . import __version__
+from .config import ConfigError, add_arguments, configure, nearest, table
 from .explain import described
 from .routing import Router
 from .server import WebServer, say
 from .sockets import CannotListen
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What goes wrong in the user's own module is raised as it is, with its traceback.
     """
-    options = _parser().parse_args(argv)
+    options = _parsed(argv)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
@@ -29,13 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         server: WebServer = options.make(options)
         if "show" in options:
             return _shown(*options.show(server, options))
-        for name in ("host", "port", "workers"):
-            if getattr(options, name) is not None:
-                setattr(server, name, getattr(options, name))
+        settings = configure(server, os.environ, options)
+        if options.show_config:
+            return _shown(table(settings), 0)
         if server.root is not None and not os.path.isdir(server.root):
             raise _Mistake(f"no folder {os.fspath(server.root)!r} in {os.getcwd()}")
-        return server.run(on_ready=lambda banner: say(f"{banner}\nCtrl-C stops it."))
-    except _Mistake as mistake:
+        return server.run(on_ready=lambda banner: say(f"{banner}\nCtrl-C stops it."), environ={})
+    except (_Mistake, ConfigError) as mistake:
         print(f"rush: {mistake}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -43,6 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CannotListen as error:
         print(f"rush: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; one that is not known ends the program, with the nearest that is."""
+    parser, commands = _parser()
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command = commands.choices[options.command]
+        flags = re.findall(r"--[a-z-]+", command.format_usage())
+        command.error(f"no argument {unknown[0]!r:.80}{nearest(unknown[0].split('=')[0], flags)}")
+    return options
 
 
 class _Mistake(Exception):
@@ -99,59 +116,49 @@ def _run(options: argparse.Namespace) -> WebServer:
     return server
 
 
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text) if text.isdecimal() else -1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
-        return value
-
-    return number
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
     parser = argparse.ArgumentParser(
         prog="rush", description="A fast web server: handlers in Python, files from memory."
     )
     parser.add_argument("--version", action="version", version=f"rush {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--host", help="address to listen at (default: the server's, or 127.0.0.1)")
-    common.add_argument(
-        "--port",
-        type=_number(0, 65535),
-        help="port; 0 takes a free one (default: the server's, or 9090)",
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", dest="command"
     )
+    common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--workers",
-        type=_number(1, 255),
-        help="processes (default: the server's, or one for each CPU)",
+        "--show-config",
+        action="store_true",
+        help="list every option, its value and where that came from; nothing is served",
     )
 
     serve = commands.add_parser(
         "serve",
         parents=[common],
+        allow_abbrev=False,
         help="serve the files of a folder",
         description="Serve the files of a folder, with index.html for folders.",
         epilog="example: rush serve public --port 8000 --workers 2",
     )
     serve.add_argument("directory", metavar="DIR", help="the folder")
+    add_arguments(serve, without=("root", "files"))
     serve.set_defaults(make=_serve)
 
     run = commands.add_parser(
         "run",
         parents=[common],
+        allow_abbrev=False,
         help="run a WebServer of a Python module",
         description="Run the WebServer that a module has under a name.",
         epilog="example: rush run app:server --host 0.0.0.0 --workers 4",
     )
     run.add_argument("server", metavar="MODULE:SERVER", help="module and name (by default server)")
+    add_arguments(run)
     run.set_defaults(make=_run)
     _add_shows(commands)
-    return parser
+    return parser, commands
 
 
-def _add_shows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_shows(commands: "_Commands") -> None:
     """Add the commands that show what a module's server would do; nothing is served."""
     for name, show, text in (
         ("routes", _routes, "list what answers, in the order of picking"),

@@ -14,6 +14,7 @@ from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
 
 from .check import Problem, find_problems
+from .config import configure
 from .explain import Explanation, explain
 from .groups import Group
 from .handlers import HandlersManager, check_error_name, check_prefix
@@ -132,16 +133,23 @@ class WebServer(Group):
 
     # Running
 
-    def run(self, *, on_ready: Callable[[str], object] | None = None) -> int:
+    def run(
+        self,
+        *,
+        on_ready: Callable[[str], object] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> int:
         """Serve until SIGTERM or SIGINT; returns 0, the exit status.
 
         SIGTERM lets requests that are on their way be answered, SIGINT stops at once.
         `on_ready` is called in the parent with the line that says what is served, where, and by
         how many workers, as soon as all of them serve; by default the line is printed.
-        In the main thread only.  Raises `OSError` if the address cannot be had or the root is no
-        folder, and ``SystemExit(3)`` if not even the first worker could start, with the reason in
-        the log; nothing is left running then.
+        Variables of `environ` go before what the program says: ``RUSH_PORT``, say (`OPTIONS`).
+        In the main thread only.  Raises `ConfigError` for variables that cannot be used, `OSError`
+        if the address cannot be had or the root is no folder, and ``SystemExit(3)`` if not even
+        the first worker could start, with the reason in the log; nothing is left running then.
         """
+        configure(self, environ)
         self._check()
         loader = self.loader or Loader("." if self.root is None else self.root)
         try:
