@@ -1,0 +1,65 @@
+"""The frame of every page: head, style, landmarks, and the policy that goes with it."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Final, NamedTuple
+
+HTML: Final = "text/html; charset=utf-8"
+
+
+class Page(NamedTuple):
+    """A page to send: its text, and the headers that belong to it."""
+
+    text: str
+    headers: tuple[tuple[str, str], ...]
+
+
+def page(title: str, main: str, *, scripts: Iterable[str] = (), kind: str = "") -> Page:
+    """Frame `main`, which is HTML, under a `title`, which is text.
+
+    `scripts` are names of files beside this one; `kind` is a class for the style sheet.
+    """
+    style = part("style.css")
+    sources = [part(name) for name in scripts]
+    text = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
+        f'<body class="{escape(kind)}">\n<main>\n{main}</main>\n'
+        + "".join(f"<script>{source}</script>\n" for source in sources)
+        + "</body>\n</html>\n"
+    )
+    return Page(text, (("Content-Security-Policy", _policy(style, *sources)), *_HEADERS))
+
+
+_HEADERS = (
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+@cache
+def part(name: str) -> str:
+    """The text of a file beside this one."""
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
+@cache
+def _policy(style: str, *scripts: str) -> str:
+    """Allow this style and these scripts, by their hashes, and nothing from anywhere else."""
+    allowed = " ".join(map(_hash, scripts)) or "'none'"
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {allowed}; "
+        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
