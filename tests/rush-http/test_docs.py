@@ -19,12 +19,12 @@ import pytest
 
 import rush_http
 from rawclient import RawClient, request
-from rush_http import Limits, conditional, negotiation
+from rush_http import Limits, conditional, negotiation, wsgi
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "packages/rush-http"
 README = (PACKAGE / "README.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```console\n(.*?)```", README, re.DOTALL)
-DOORS = [rush_http, conditional, negotiation]
+DOORS = [rush_http, conditional, negotiation, wsgi]
 PUBLIC = [(name, getattr(door, name)) for door in DOORS for name in door.__all__]
 SECONDS = 20
 
@@ -72,16 +72,15 @@ def curl(*arguments, body=b""):
 
 
 def test_readme_has_programs():
-    assert len(PROGRAMS) == README.count("```python") == 7
+    assert len(PROGRAMS) == README.count("```python") == 8
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize(("program", "console"), PROGRAMS)
 def test_readme_program(tmp_path, program, console):
     assert program.count("server.run()") == 1
-    program = program.replace("8000", "0").replace(
-        "server.run()", "print(server.address[1], flush=True)\nserver.run()"
-    )
+    run = r"\1print(server.address[1], flush=True)\n\1server.run()"
+    program = re.sub(r"(?m)^( *)server\.run\(\)", run, program.replace("8000", "0"))
     (tmp_path / "program.py").write_text(program)
     command, _, expected = console.removeprefix("$ ").partition("\n")
     with process(tmp_path / "program.py") as port:

@@ -26,8 +26,9 @@ With an ``ssl_context`` all of it goes over TLS.
     ('GET', '/hi', 'x=1')
     end
 
-Two more doors, which do no I/O either: `rush_http.conditional` plans answers to conditional and
-range requests, `rush_http.negotiation` chooses what a client likes best.
+More doors: `rush_http.conditional` plans answers to conditional and range requests,
+`rush_http.negotiation` chooses what a client likes best (neither does I/O), and `rush_http.wsgi`
+runs any WSGI application.
 
 What a client does wrong is an `HttpError` with a `status`: `BadRequest`, `NotFound` ...; callbacks
 raise the same ones to refuse.  The client is told the status, the log (``rush_http``) the reason.
@@ -57,6 +58,8 @@ from .limits import Limits
 from .memo import Memo
 from .parser import END, Event, RequestParser
 from .parts import Part
+from .peer import Peer
+from .pool import Pool
 from .responses import (
     CLOSE,
     KEEP_ALIVE,
@@ -100,6 +103,8 @@ __all__ = [
     "OnHeadComplete",
     "OnMessageComplete",
     "Part",
+    "Peer",
+    "Pool",
     "Protocol",
     "RequestParser",
     "RequestTimeout",

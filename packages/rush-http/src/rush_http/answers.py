@@ -14,7 +14,16 @@ from .parts import Part, checked
 from .phases import ANSWER, BODY
 from .pull import Pull
 from .pull import close as close_pieces
-from .responses import TEXT, HeaderLines, render, render_interim, render_upgrade
+from .responses import (
+    TEXT,
+    HeaderLines,
+    framing_line,
+    is_bodiless,
+    render,
+    render_interim,
+    render_upgrade,
+    stream_start,
+)
 from .streams import ResponseStream
 from .upgrades import Upgraded, check_upgrade
 
@@ -115,6 +124,35 @@ class Answers:
                 conn.sendfile(shared, *part)
         if exchange.phase is ANSWER:
             exchange.answered(conn)
+
+    def respond_file(
+        self,
+        conn: Connection,
+        file: SendableFile,
+        offset: int,
+        count: int,
+        status: int = 200,
+        headers: HeaderLines = (),
+        *,
+        content_type: str | None = TEXT,
+    ) -> None:
+        """Render a head as the present request needs it, and send it with a part of `file`.
+
+        Owns the file, and raises, as `send_file` does; `ValueError` also for what cannot be sent
+        (see `render`), and for a status that has no body.
+        """
+        exchange: Exchange = conn.data
+        try:
+            _awaiting(exchange)
+            if is_bodiless(status):
+                raise ValueError(f"status {status} has no body (RFC 9110, 6.4.1)")
+            start = stream_start(status, headers, content_type)
+            length = framing_line(status, count, chunked=False)
+        except BaseException:
+            file.close()
+            raise
+        head = b"%b%b%b\r\n" % (start, exchange.connection_line, length)
+        self.send_file(conn, head, file, offset, count)
 
     # In pieces, and later
 

@@ -98,6 +98,31 @@ class Deferred:
         send = partial(self._exchange.server.send_parts, self._conn, head, file, parts)
         self._answer(send, file.close)
 
+    def respond_file(
+        self,
+        file: SendableFile,
+        offset: int,
+        count: int,
+        status: int = 200,
+        headers: HeaderLines = (),
+        *,
+        content_type: str | None = TEXT,
+    ) -> None:
+        """As `HttpServer.respond_file`; the file is closed in any case."""
+        try:  # what raises here does not raise over there
+            headers = tuple(headers)
+            render(status, b"", headers, content_type=content_type)
+            checked(((offset, count),))
+        except BaseException:
+            file.close()
+            raise
+        respond = partial(
+            self._exchange.server.respond_file,
+            *(self._conn, file, offset, count, status, headers),
+            content_type=content_type,
+        )
+        self._answer(respond, file.close)
+
     def start_stream(
         self,
         status: int = 200,

@@ -27,7 +27,7 @@ This file is the side of the requests; `Outgoing` is the side of the answers.
 """
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from epollserver import Connection, Reason
 
@@ -35,6 +35,7 @@ from .errors import REASONS, HttpError
 from .head import Head
 from .outgoing import Outgoing, copy_of
 from .parser import END, Event
+from .peer import Peer
 from .phases import ANSWER, BODY, HEAD, IDLE, LAST, LINGER, NOW, STREAM
 from .responses import CLOSE, render
 from .timeliness import check
@@ -58,7 +59,7 @@ class Exchange(Outgoing):
     render answers; all else is the server's.
     """
 
-    __slots__ = ("_request", "_requests", "_shown", "upload")
+    __slots__ = ("_request", "_requests", "_shown", "peer", "upload")
 
     def __init__(self, server: "HttpServer") -> None:
         super().__init__(server)
@@ -66,6 +67,7 @@ class Exchange(Outgoing):
         self._request: Head | None = None  # whose body is arriving
         self._shown: Head | None = None  # what `on_head_complete` has seen: it is counted
         self.upload: Upload | None = None  # that body
+        self.peer: Peer | Literal[False] | None = None  # not asked for yet; False: there is none
 
     def feed(self, conn: Connection, data: bytes) -> None:
         """Answer every complete request in `data`, in order, and write the answers together."""

@@ -26,6 +26,7 @@ from .head import Head
 from .headers import Headers
 from .limits import Limits
 from .memo import Memo
+from .peer import Peer, peer_of
 from .phases import IDLE, LINGER
 from .uploads import BodyReceiver
 
@@ -93,6 +94,7 @@ class HttpServer(Answers):
             handshake_seconds=limits.handshake_seconds,
         )
         """The `EpollServer` below: its address, its loop, more listeners."""
+        self._is_tls = ssl_context is not None
         self._sweeper: Timer | None = None
         self._sweep_seconds = max(_LEAST_SWEEP_SECONDS, min(_SWEEP_SECONDS, limits.least_seconds))
         # Shared by the exchanges
@@ -111,6 +113,22 @@ class HttpServer(Answers):
     def address(self) -> tuple[str, int] | str:
         """Where the server listens: host and port, or the path of a UNIX socket."""
         return self.epoll.address
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connections speak TLS."""
+        return self._is_tls
+
+    def peer(self, conn: Connection) -> Peer | None:
+        """The address of a client; ``None`` over a UNIX socket, and of one that has gone.
+
+        Asked of the kernel once for a connection.
+        """
+        exchange: Exchange = conn.data
+        peer = exchange.peer
+        if peer is None:
+            peer = exchange.peer = peer_of(conn) or False
+        return peer or None
 
     # Running
 

@@ -1,0 +1,87 @@
+"""Pool: a bounded number of threads, and a bounded number of tasks that wait for one."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+_log = logging.getLogger("rush_http")
+
+
+class Pool:
+    """Runs tasks in at most `threads` threads; at most `queue` tasks wait for one.
+
+    A thread is made when a task comes and none is idle, and stays.  To be made after a fork: no
+    thread survives one.  Whoever makes a pool closes it.
+    """
+
+    def __init__(self, threads: int, queue: int) -> None:
+        self._most_threads = threads
+        self._most_waiting = queue
+        self._threads: list[threading.Thread] = []
+        self._tasks: deque[Callable[[], object]] = deque()
+        self._idle = 0
+        self._busy = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def has_room(self) -> bool:
+        """Whether one more task is taken; that stays so until there is one more."""
+        free = self._most_waiting + self._idle + self._most_threads - len(self._threads)
+        return not self._closed and len(self._tasks) < free
+
+    def submit(self, task: Callable[[], object]) -> bool:
+        """Run `task` in a thread soon; ``False``: it never will, for there is no room.
+
+        What it raises is logged.
+        """
+        with self._changed:
+            if not self.has_room():
+                return False
+            self._tasks.append(task)
+            if len(self._tasks) > self._idle and len(self._threads) < self._most_threads:
+                name = f"rush-{len(self._threads) + 1}"
+                # A daemon: a task that never ends must not hold the process when all else has.
+                thread = threading.Thread(target=self._work, name=name, daemon=True)
+                self._threads.append(thread)
+                self._idle += 1  # now: it may take its time to begin
+                thread.start()
+            self._changed.notify()
+        return True
+
+    def close(self, seconds: float = 0.0) -> bool:
+        """Drop the tasks that wait, and give those that run so many `seconds` to end.
+
+        Returns whether all of them have.  Not from a task.
+        """
+        with self._changed:
+            self._closed = True
+            self._tasks.clear()
+            self._changed.notify_all()
+            ended = self._changed.wait_for(lambda: not self._busy, seconds)
+        for thread in self._threads if ended else ():
+            thread.join()  # it has nothing left to do
+        return ended
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except BaseException:  # a thread that ended would be missed by those that wait
+                _log.exception("a task in a thread failed: %r", task)
+            del task  # while this waits, nothing of a request is kept
+            with self._changed:
+                self._busy -= 1
+                self._idle += 1
+                if self._closed:
+                    self._changed.notify_all()
+
+    def _next(self) -> Callable[[], object] | None:
+        with self._changed:
+            while not self._tasks:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            self._idle -= 1
+            self._busy += 1
+            return self._tasks.popleft()
