@@ -57,7 +57,7 @@ class App:
             self.routes, self.errors, self.redirects, loader, server, **options
         )
         server.run(threaded=True)
-        self.address = server.address
+        self.server, self.loader, self.address = server, loader, server.address
         return self.client()
 
     def client(self):

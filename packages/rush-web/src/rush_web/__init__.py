@@ -15,17 +15,20 @@
 `WebServer` binds, forks its workers and watches over them.  In each worker a `HandlersManager`
 picks what answers a request: a redirect, then handlers by path, method and filter, then files;
 `WebServer.check` and `WebServer.explain` tell ahead what it will be.
-There is one `Request` in a worker, filled anew for each request: use it while the handler runs,
-and copy what must live longer.  A handler holds its worker until it returns.
+There is one `Request` in a worker, filled anew for each request: use it while the handler runs.
+`Request.snapshot` is a copy to keep, `Request.detach` answers later.  A handler holds its worker
+until it returns.
 
 ``rush serve DIR`` and ``rush run module:server`` do it from the command line; ``rush routes``,
 ``rush check`` and ``rush explain`` show what is registered.
 """
 
+from .answering import Answering
 from .args import Args
 from .check import Problem
 from .converters import Convert
 from .cookies import CookieSigner
+from .detached import Detached
 from .explain import Explanation
 from .forms import Form, FormLimits, MultipartReader, Upload
 from .groups import Group
@@ -33,11 +36,14 @@ from .handlers import HandlersManager
 from .request import Request
 from .routing import Filter, Handler, MethodNotAllowed, Route
 from .server import WebServer
+from .snapshot import Snapshot
 
 __all__ = [
+    "Answering",
     "Args",
     "Convert",
     "CookieSigner",
+    "Detached",
     "Explanation",
     "Filter",
     "Form",
@@ -50,6 +56,7 @@ __all__ = [
     "Problem",
     "Request",
     "Route",
+    "Snapshot",
     "Upload",
     "WebServer",
 ]

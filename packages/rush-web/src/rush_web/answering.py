@@ -7,17 +7,21 @@ from datetime import datetime
 from time import sleep
 from typing import TYPE_CHECKING
 
-from rush_http import TEXT, HeaderLines, Headers, ServiceUnavailable
+from rush_http import TEXT, HeaderLines, Headers, ServiceUnavailable, date_line
 from rush_loader import FileNotFound, answer
 
 from .cookies import SameSite, cookie_line
+from .heads import changed_head
 from .incoming import Incoming
 from .redirects import REDIRECTS
+from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rush_loader import File, Loader, Mounts, Reply
 
 JSON = "application/json"
+
+_WITHOUT_BODY = (204, 304)
 
 # A large file that was replaced just now is loaded again after a pause that doubles: the cache
 # hears of it within a third of a millisecond, or as soon as a busy machine lets its thread run.
@@ -36,6 +40,10 @@ class Answering(Incoming):
         """The status of an answer that names none: 404 and 500 in the error handlers."""
         # What is to be sent with the answer
         self.new_cookies: list[tuple[str, str]] | None = None
+
+    def snapshot(self) -> Snapshot:
+        """A copy to keep, which nothing changes: for what is worked on after the answer."""
+        return Snapshot(self)
 
     # What carries an answer to the client; `Request` says what each does.
 
@@ -59,6 +67,11 @@ class Answering(Incoming):
         self, reply: "Reply", code: int = 200, headers: HeaderLines | Mapping[str, str] = ()
     ) -> None:
         """Answer with what a loader has planned."""
+
+    @property
+    @abstractmethod
+    def answered(self) -> bool:
+        """Whether no answer is waited for: it was given, or the connection is closed."""
 
     # What ends in them
 
@@ -185,6 +198,23 @@ class Answering(Incoming):
         """The header lines of an answer: the caller's, then the new cookies."""
         return [*pairs(headers), *(self.new_cookies or ())]
 
+    def _head_of_reply(
+        self,
+        reply: "Reply",
+        code: int,
+        headers: HeaderLines | Mapping[str, str],
+        connection_line: bytes,
+    ) -> bytes:
+        """The whole head of an answer that a loader has planned; see `send_reply`."""
+        if code in _WITHOUT_BODY:
+            raise ValueError(f"status {code} has no body (RFC 9110, 6.4.1): a file cannot have it")
+        status, head, _, _, _ = reply
+        if self.new_cookies:
+            headers = self._lines(headers)
+        if (code != 200 and status == 200) or headers:
+            head = changed_head(head, code if status == 200 else status, pairs(headers))
+        return b"%b%b%b\r\n" % (head, date_line(), connection_line)
+
     def _asked_of_file(
         self, status: int, headers: HeaderLines | Mapping[str, str]
     ) -> tuple[str, Headers]:
@@ -209,3 +239,10 @@ class Answering(Incoming):
 def pairs(headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
     """The pairs of headers, however they were given."""
     return headers.items() if isinstance(headers, Mapping) else headers
+
+
+def checked_body(body: bytes) -> bytes:
+    """The body, if it is one."""
+    if not isinstance(body, bytes):
+        raise TypeError(f"a body is str or bytes, not {body!r:.80}; see response_json()")
+    return body

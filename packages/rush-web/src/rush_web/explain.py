@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from rush_http import Head, Headers, HttpServer, RequestParser, header_line
+from rush_http import Head, Headers, HttpServer, Peer, RequestParser, header_line
 from rush_loader import Loader
 
 from .files import OF_FILES, has_file
@@ -87,6 +87,7 @@ class _Asked:
         request = Request(cast(HttpServer, None), cast(Loader, None))
         request.method, request.path, request.query = head.method, head.path, head.query
         request.headers, request.body, request.protocol = head.headers, body, head.protocol
+        request.client = Peer("127.0.0.1", 0)
         self._request = request
         self._server = server
         self._router = Router(server.routes)

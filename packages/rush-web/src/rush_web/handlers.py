@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import quote
 
 from rush_http import (
@@ -17,6 +17,7 @@ from rush_http import (
 )
 from rush_loader import SlashMissing
 
+from .answering import Answering
 from .files import OF_FILES
 from .incoming import NO_PARAMS
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
@@ -95,7 +96,7 @@ class HandlersManager:
         }
         self._below = len(files) - 1 if files else 0  # where the path for the loader begins
         self._noted: list[str] = []  # paths of files in _plain
-        self._request = Request(http_server, loader)
+        self._request = Request(http_server, loader, self._failed)
 
     def __call__(
         self,
@@ -116,23 +117,33 @@ class HandlersManager:
         request.path = path
         request.query = query
         request.headers = headers
-        request.params = NO_PARAMS
-        request.error = request.known_args = request.known_cookies = request.new_cookies = None
         request.code = 200
         try:
-            methods = self._plain.get(path)
-            handler = methods.get(method) if methods is not None else None
-            if handler is None:
-                handler = self._find(request)
-            handler(request)
-        except Exception as error:
-            self._failed(request, error)
-        exchange: Exchange = conn.data
-        if exchange.head is not None and not _answered(request):
+            try:
+                methods = self._plain.get(path)
+                handler = methods.get(method) if methods is not None else None
+                if handler is None:
+                    handler = self._find(request)
+                handler(request)
+            except Exception as error:
+                self._failed(request, error)
+            exchange: Exchange = conn.data
+            if exchange.head is not None:
+                self._left(request, handler)
+        finally:
+            # What a client sent is kept no longer than it takes, and is never another's.
+            request.body = request.conn = request.headers = None  # type: ignore[assignment]
+            request.known_args = request.new_cookies = None
+            request.params = NO_PARAMS
+            if request.known is not None:
+                request.forget()
+
+    def _left(self, request: Request, handler: object) -> None:
+        """See to a request that `handler` has left without an answer: it comes later, or never."""
+        if request.later is not None and request.is_detached():
+            request.later.handler = request.later.handler or handler
+        elif not request.answered:
             self._failed(request, RuntimeError(f"{handler!r} returned without an answer"))
-        if request.known_form is not None:
-            request.known_form.close()
-            request.known_form = None
 
     def _find(self, request: Request) -> Handler:
         """Return what answers a request that path and method alone do not decide."""
@@ -229,11 +240,11 @@ class HandlersManager:
 
         return redirect_with_query if keep_query else redirect
 
-    def _failed(self, request: Request, error: Exception) -> None:
+    def _failed(self, request: Answering, error: Exception) -> None:
         """Find the answer to an exception; the traceback goes to the log if it is a bug."""
         request.new_cookies = None
         what = repr(request)  # now: a log that is written later would name another request
-        if _answered(request):  # the first answer stands; it is too late for another
+        if request.answered:  # the first answer stands; it is too late for another
             _log.error("%s failed after its answer: %s", what, error, exc_info=error)
         elif isinstance(error, FileNotFoundError | NotFound):
             if not isinstance(error, NotFound):
@@ -248,16 +259,21 @@ class HandlersManager:
             status = error.status if isinstance(error, HttpError) else 500
             self._answer_error(request, INTERNAL_ERROR, status, error)
 
-    def _answer_error(self, request: Request, name: str, code: int, error: Exception) -> None:
+    def _answer_error(self, request: Answering, name: str, code: int, error: Exception) -> None:
         request.error = error
         request.code = code
+        handler = self._err_handlers[name]
         try:
-            self._err_handlers[name](request)
+            handler(cast(Request, request))  # but for what `Answering` has not
             problem = "returned without an answer"
         except Exception:
             _log.exception("the %s handler failed for %s", name, repr(request))
             problem = "failed"
-        if not _answered(request):
+        finally:
+            request.error = None
+        if isinstance(request, Request) and request.later is not None and request.is_detached():
+            request.later.handler = handler
+        elif not request.answered:
             what = repr(request)
             _log.error("the %s handler %s: %s is answered with a plain 500", name, problem, what)
             request.response(_page(500), 500)
@@ -291,12 +307,6 @@ def _options(allowed: Iterable[str]) -> Handler:
 
 def _to_other_slash(request: Request) -> None:
     request.redirect(with_query(to_other_slash(request.path), request.query), 308)
-
-
-def _answered(request: Request) -> bool:
-    """Whether no answer is waited for: it was sent, or the handler has closed the connection."""
-    exchange: Exchange = request.conn.data
-    return exchange.head is None or request.conn.fileno() < 0
 
 
 def _status_page(request: Request) -> None:

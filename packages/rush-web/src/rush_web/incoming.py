@@ -4,14 +4,35 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from rush_http import Headers, Protocol
+from rush_http import Headers, Peer, Protocol
 
 from .args import MAX_COUNT, Args
 from .cookies import parse_cookies
 from .forms import Form, FormLimits, read_form
+from .json_body import read_json
 
 # Read only: it is the same object for every request whose path has no parameters.
 NO_PARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Known:
+    """What was worked out of one request; made for those of which something is asked.
+
+    One object for all, since each that is to be cleared costs every request 60 instructions.
+    """
+
+    __slots__ = ("client", "context", "cookies", "form")
+
+    def __init__(self) -> None:
+        self.client: Peer | None = None
+        self.context: dict[str, Any] = {}
+        self.cookies: Mapping[str, str] | None = None
+        self.form: Form | None = None
+
+    def close(self) -> None:
+        """Close the files of the form."""
+        if self.form is not None:
+            self.form.close()
 
 
 class Incoming:
@@ -23,9 +44,8 @@ class Incoming:
         "body",
         "error",
         "headers",
+        "known",
         "known_args",
-        "known_cookies",
-        "known_form",
         "method",
         "params",
         "path",
@@ -38,8 +58,7 @@ class Incoming:
         self._last_args = Args()
         # What was worked out for this request
         self.known_args: Args | None = None
-        self.known_cookies: Mapping[str, str] | None = None
-        self.known_form: Form | None = None
+        self.known: Known | None = None
         self.protocol: Protocol = (1, 1)
         """``(1, 1)`` or ``(1, 0)``."""
         self.method = ""
@@ -93,16 +112,58 @@ class Incoming:
         Refused with 400 if it is no such form, with 413 past `limits`, with 415 if the body is of
         another type.  The limits of the first call count, which may be that of a filter.
         """
-        form = self.known_form
-        if form is None:
+        known = self.known or self._begin()
+        if known.form is None:
             content_type = self.headers.get("content-type")
-            form = self.known_form = read_form(self.body, content_type, limits or FormLimits())
-        return form
+            known.form = read_form(self.body, content_type, limits or FormLimits())
+        return known.form
 
     @property
     def cookies(self) -> Mapping[str, str]:
         """The cookies that the client sent, name to value; of two of one name the first."""
-        cookies = self.known_cookies
-        if cookies is None:
-            cookies = self.known_cookies = parse_cookies(self.headers.get("cookie") or "")
-        return cookies
+        known = self.known or self._begin()
+        if known.cookies is None:
+            known.cookies = parse_cookies(self.headers.get("cookie") or "")
+        return known.cookies
+
+    def json(self, *, any_type: bool = False) -> Any:
+        """What the body says in JSON: a new value at each call.
+
+        Refused with 415 if ``Content-Type`` is not ``application/json`` or ``...+json``: a page of
+        another site can send any other type without asking.  With `any_type` that is not looked at.
+        Refused with 400 if the body is no JSON in UTF-8 (RFC 8259), or has NaN or Infinity.
+        """
+        return read_json(self.body, self.headers.get("content-type"), any_type=any_type)
+
+    @property
+    def client(self) -> Peer | None:
+        """Host and port of who has sent this; ``None`` on a UNIX socket.
+
+        Behind a proxy it is the proxy's.  Who knows better sets it, for this request.
+        """
+        known = self.known or self._begin()
+        if known.client is None:
+            known.client = self._peer()
+        return known.client
+
+    @client.setter
+    def client(self, client: Peer) -> None:
+        known = self.known or self._begin()
+        known.client = client
+
+    def _peer(self) -> Peer | None:
+        """The peer of the connection, if there is one."""
+        return None
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """Yours: what filters and handlers of this request want to tell each other.
+
+        Empty at first for each request.
+        """
+        known = self.known or self._begin()
+        return known.context
+
+    def _begin(self) -> Known:
+        known = self.known = Known()
+        return known

@@ -7,17 +7,15 @@ what a handler does not ask for (arguments, say) is never worked out.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rush_http import TEXT, HeaderLines, HttpServer, date_line, render
+from rush_http import TEXT, HeaderLines, HttpServer, Peer, render
 
-from .answering import Answering, pairs
-from .heads import changed_head
+from .answering import Answering, checked_body
+from .detached import Detached, Failed, Later
 
 if TYPE_CHECKING:
     from epollserver import Connection
     from rush_http import Exchange
     from rush_loader import Loader, Mounts, Reply
-
-_WITHOUT_BODY = (204, 304)
 
 
 class Request(Answering):
@@ -27,16 +25,55 @@ class Request(Answering):
     `raw_response`.
     """
 
-    __slots__ = ("_http_server", "conn")
+    __slots__ = ("_failed", "_http_server", "conn", "later")
 
-    def __init__(self, http_server: HttpServer, loader: "Loader | Mounts") -> None:
+    def __init__(
+        self, http_server: HttpServer, loader: "Loader | Mounts", failed: Failed | None = None
+    ) -> None:
+        """`failed` answers for a `Detached` that is dropped, or whose handler fails."""
         super().__init__(loader)
         self._http_server = http_server
+        self._failed = failed
+        self.later: Later | None = None  # since when it is detached
         self.conn: Connection
         """The client's connection, a `socket.socket`."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path!r:.200}>"
+
+    def detach(self, handler: object = None) -> Detached:
+        """Answer later, from any thread, by what this returns: the handler need not answer.
+
+        The connection's next request waits, the others go on.  `handler` is who the log names if no
+        answer comes: the present one, if not said.
+        Raises `RuntimeError` if the request is answered, or detached, already.
+        """
+        exchange: Exchange = self.conn.data
+        if self._failed is None or self.is_detached():
+            raise RuntimeError(f"{self!r} is detached already, or nobody waits for its answer")
+        deferred = self._http_server.defer(self.conn)
+        self.known = self.known or self._begin()  # so that `later` is forgotten as well
+        self.later = Later(exchange.head, handler)
+        return Detached(self, self._loader, self.conn, deferred, self.later, self._failed)
+
+    def is_detached(self) -> bool:
+        """Whether it is to be answered by `detach`, or was."""
+        return self.later is not None and self.later.head is self.conn.data.head
+
+    @property
+    def answered(self) -> bool:
+        """Whether no answer is waited for: it was given, or the handler closed the connection."""
+        exchange: Exchange = self.conn.data
+        return exchange.head is None or self.conn.fileno() < 0
+
+    def forget(self) -> None:
+        """Close the form, and forget all that was worked out."""
+        if self.known is not None:
+            self.known.close()
+            self.known = self.later = None
+
+    def _peer(self) -> Peer | None:
+        return self._http_server.peer(self.conn)
 
     def response(
         self,
@@ -58,7 +95,7 @@ class Request(Answering):
             self.conn,
             render(
                 self.code if code is None else code,
-                body.encode() if isinstance(body, str) else _checked(body),
+                body.encode() if isinstance(body, str) else checked_body(body),
                 self._lines(headers) if headers or self.new_cookies else (),
                 content_type=content_type,
                 connection_line=exchange.connection_line,
@@ -81,24 +118,12 @@ class Request(Answering):
 
         `code` is sent in place of a 200.
         """
-        if code in _WITHOUT_BODY:
-            raise ValueError(f"status {code} has no body (RFC 9110, 6.4.1): a file cannot have it")
         exchange: Exchange = self.conn.data
-        status, head, body, file, parts = reply
-        if self.new_cookies:
-            headers = self._lines(headers)
-        if (code != 200 and status == 200) or headers:
-            head = changed_head(head, code if status == 200 else status, pairs(headers))
-        head = b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
+        head = self._head_of_reply(reply, code, headers, exchange.connection_line)
+        _, _, body, file, parts = reply
         if self.method == "HEAD":
             self._http_server.send(self.conn, head)
         elif file is None:
             self._http_server.send(self.conn, head + body)
         else:
             self._http_server.send_parts(self.conn, head, file.open(), parts)
-
-
-def _checked(body: bytes) -> bytes:
-    if not isinstance(body, bytes):
-        raise TypeError(f"a body is str or bytes, not {body!r:.80}; see response_json()")
-    return body

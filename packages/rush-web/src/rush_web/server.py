@@ -113,7 +113,7 @@ class WebServer(Group):
         """Say who would answer a request, and why: ``print(server.explain("GET", "/x?y=1"))``.
 
         `target` is a path and perhaps a query, percent-encoded as in a URL.  Filters are called,
-        with a request that has no connection; handlers are not.
+        with a request that has no connection, and comes from 127.0.0.1; handlers are not.
         Raises `rush_http.BadRequest` for a target that no request can have.
         """
         return explain(self, method, target, headers or {}, body)

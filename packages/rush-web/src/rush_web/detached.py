@@ -1,0 +1,168 @@
+"""Detached: the answer to one request, given later, also from another thread."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rush_http import TEXT, Deferred, Exchange, HeaderLines, render
+
+from .answering import Answering, checked_body
+from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from epollserver import Connection, Loop
+    from rush_loader import Loader, Mounts, Reply
+
+Failed = Callable[[Answering, Exception], object]
+"""What answers for a handler that has failed, in the server's thread."""
+
+_log = logging.getLogger("rush_web")
+
+
+class Later:
+    """That a request is answered later, and by whom: what its handler has left us with."""
+
+    __slots__ = ("handler", "head")
+
+    def __init__(self, head: object, handler: object) -> None:
+        self.head = head
+        self.handler = handler  # if not said, known when it has returned
+
+
+class Detached(Snapshot, Answering):
+    """A request that is answered later; made by `Request.detach`.
+
+    It reads as a `Snapshot`, and answers as a `Request`: once, from any thread.  Its connection's
+    next request waits for that.  Answering twice is a `RuntimeError`, what cannot be sent a
+    `ValueError`; a client that has gone is no error.
+
+    Let go of without an answer, it is answered by the ``internal-error`` handler, with a line in
+    the log that names the handler: no client waits for ever.  `error` and `code` can be set, and
+    are by error handlers.
+    """
+
+    __slots__ = ("__weakref__", "_conn", "_deferred", "_exchange", "_failed", "_later", "_loop")
+
+    _changeable = Snapshot._changeable | {"code", "error", "new_cookies"}
+
+    _conn: "Connection"
+    _deferred: Deferred
+    _exchange: Exchange
+    _failed: Failed
+    _later: Later
+    _loop: "Loop"
+
+    def __init__(
+        self,
+        request: Answering,
+        loader: "Loader | Mounts",
+        conn: "Connection",
+        deferred: Deferred,
+        later: Later,
+        failed: Failed,
+    ) -> None:
+        Snapshot.__init__(self, request)
+        self.code = request.code
+        self.new_cookies = request.new_cookies
+        if request.known is not None and self.known is not None:
+            # Its form goes along, with its files.
+            self.known.form, request.known.form = request.known.form, None
+        put = object.__setattr__
+        put(self, "params", dict(request.params))  # a dict, as a handler is used to
+        put(self, "_loader", loader)
+        put(self, "_conn", conn)
+        put(self, "_exchange", conn.data)
+        put(self, "_loop", conn.data.server.epoll.loop)
+        put(self, "_later", later)
+        put(self, "_failed", failed)
+        put(self, "_deferred", deferred)  # the last one: from here on it must be answered
+
+    # The client
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has gone, or has said that it sends no more (see `on_gone`)."""
+        return self._deferred.gone
+
+    def on_gone(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once, in the server's thread, if the client goes before the answer.
+
+        Also if it has only shut down its side, which looks the same at first: it may still read,
+        and gets the answer if there is one.  If it is gone already, `callback` is called soon.
+        """
+        self._deferred.on_gone(callback)
+
+    # Answers
+
+    @property
+    def answered(self) -> bool:
+        """Whether no answer is waited for; that of another thread may be on its way."""
+        return self._exchange.head is not self._deferred.head or self._conn.fileno() < 0
+
+    def response(
+        self,
+        body: str | bytes = b"",
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+        *,
+        content_type: str = TEXT,
+    ) -> None:
+        """As `Request.response`."""
+        self._carrier().send(
+            render(
+                self.code if code is None else code,
+                body.encode() if isinstance(body, str) else checked_body(body),
+                self._lines(headers) if headers or self.new_cookies else (),
+                content_type=content_type,
+                connection_line=self._exchange.connection_line,
+                head_only=self.method == "HEAD",
+            )
+        )
+
+    def raw_response(self, data: bytes) -> None:
+        """As `Request.raw_response`."""
+        self._carrier().send(data)
+
+    def send_reply(
+        self, reply: "Reply", code: int = 200, headers: HeaderLines | Mapping[str, str] = ()
+    ) -> None:
+        """As `Request.send_reply`."""
+        head = self._head_of_reply(reply, code, headers, self._exchange.connection_line)
+        _, _, body, file, parts = reply
+        if self.method == "HEAD":
+            self._carrier().send(head)
+        elif file is None:
+            self._carrier().send(head + body)
+        else:
+            self._carrier().send_parts(head, file.open(), parts)
+
+    def _carrier(self) -> Deferred:
+        """Who carries an answer to the client; raises `RuntimeError` if an error handler has."""
+        if self.answered and self._conn.fileno() >= 0:
+            raise RuntimeError(f"{self!r} was answered already")
+        return self._deferred
+
+    # Ends
+
+    def fail(self, error: Exception) -> None:
+        """Let the error handlers answer, in the server's thread: as if a handler had raised."""
+        if not self._loop.call_soon_threadsafe(partial(self._failed, self, error)):
+            _log.error("%r failed after the end: %s", self, error, exc_info=error)
+
+    def __del__(self) -> None:
+        # A caller on its way out lives on until that is done; this is not called again.
+        if (
+            not hasattr(self, "_deferred")
+            or self.answered
+            or not self._loop.call_soon_threadsafe(self._dropped)
+        ):
+            super().__del__()
+
+    def _dropped(self) -> None:
+        try:
+            if not self.answered:  # else it was on its way
+                handler = self._later.handler
+                self._failed(self, RuntimeError(f"{handler!r} let go of it without an answer"))
+        finally:
+            super().__del__()
