@@ -56,6 +56,7 @@ class App:
         server.on_message_complete = HandlersManager(
             self.routes, self.errors, self.redirects, loader, server, **options
         )
+        self._stack.callback(server.on_message_complete.close)
         server.run(threaded=True)
         self.server, self.loader, self.address = server, loader, server.address
         return self.client()

@@ -23,6 +23,8 @@ BAD_OPTIONS = [
     ({"max_conns": 0}, "max_conns is 0: it must be 1 or more"),
     ({"grace": -1}, "grace is -1: it must be 0 seconds or more"),
     ({"grace": float("nan")}, "grace is nan"),
+    ({"blocking_threads": 0}, "blocking_threads is 0: it must be 1 or more"),
+    ({"blocking_queue": -1}, "blocking_queue is -1: it must be 0 or more"),
 ]
 
 

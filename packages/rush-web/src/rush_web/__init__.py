@@ -17,7 +17,7 @@ picks what answers a request: a redirect, then handlers by path, method and filt
 `WebServer.check` and `WebServer.explain` tell ahead what it will be.
 There is one `Request` in a worker, filled anew for each request: use it while the handler runs.
 `Request.snapshot` is a copy to keep, `Request.detach` answers later.  A handler holds its worker
-until it returns.
+until it returns; one that waits for something is for `WebServer.blocking`.
 
 ``rush serve DIR`` and ``rush run module:server`` do it from the command line; ``rush routes``,
 ``rush check`` and ``rush explain`` show what is registered.

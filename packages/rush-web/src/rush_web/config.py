@@ -72,6 +72,8 @@ OPTIONS = (
         *("trailing_slash", one_of("strict", "redirect"), "whether /x/ may lead to /x"),
         metavar="strict|redirect",
     ),
+    Option("blocking_threads", number(1, 10_000), "blocking handlers at a time in one worker"),
+    Option("blocking_queue", number(0, 10**9), "requests that wait for them"),
 )
 
 

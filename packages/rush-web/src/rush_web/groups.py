@@ -1,13 +1,17 @@
 """Group: where handlers and redirects are registered, below a common prefix or at the top."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from .converters import CONVERTERS, Convert, Converter, own_converter
 from .redirects import Redirect, redirect_head, redirect_status
 from .routing import ANY_PATH, Filter, Handler, Route
 
+if TYPE_CHECKING:
+    from .detached import Detached
+
 _H = TypeVar("_H", bound=Handler)
+_B = TypeVar("_B", bound="Callable[[Detached], object]")
 
 
 class Group:
@@ -27,6 +31,8 @@ class Group:
             dict(CONVERTERS) if within is None else within.converters
         )
         """The kinds of parameters by name."""
+        self.blocking_handlers: set[Handler] = set() if within is None else within.blocking_handlers
+        """The handlers that run in threads; of all groups of the server."""
 
     def group(self, prefix: str) -> "Group":
         """A group whose paths begin with `prefix`, after the prefix of this one.
@@ -93,6 +99,17 @@ class Group:
     def delete(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
         """`route` for DELETE."""
         return self.route(path, ("DELETE",), filter)
+
+    def blocking(self, handler: _B) -> _B:
+        """Decorate a handler that waits, for a database say: it runs in a thread of its worker.
+
+        Above or below `route` and its like, on a group or on the server: all the same, for all
+        routes of the handler.  It gets a `Detached` in place of the `Request` (annotate it as
+        `Answering`, which both are), and answers before it returns, or later.  What it raises goes
+        to the error handlers, in the server's thread; filters run there as well.
+        """
+        self.blocking_handlers.add(cast(Handler, handler))
+        return handler
 
     def add_converter(self, name: str, convert: Convert) -> None:
         """Add a kind of parameter, for routes that are added after it: ``<hex:id>``.

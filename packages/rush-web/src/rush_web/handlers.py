@@ -1,7 +1,7 @@
 """HandlersManager: who answers a request, and what if that fails."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from rush_http import (
 from rush_loader import SlashMissing
 
 from .answering import Answering
+from .blocking import QUEUE, THREADS, Blocking, check_error_handlers, with_threads
 from .files import OF_FILES
 from .incoming import NO_PARAMS
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
@@ -59,6 +60,10 @@ class HandlersManager:
     error (404; 500, or that of an `HttpError` above) unless it names another.  One that fails
     itself ends in a plain 500.
 
+    The handlers in `blocking` run in threads, at most `blocking_threads` at a time, made when they
+    are needed; `blocking_queue` requests wait for one, more are refused with 503.  `close` ends
+    these threads; without such handlers there is nothing to close.
+
     `redirects` are path to (location, status), or (location, status, whether to keep the query).
     `files` is a prefix such as ``/static/``.
     Raises `ValueError` or `TypeError` for what could never work.
@@ -74,6 +79,9 @@ class HandlersManager:
         *,
         files: str | None = None,
         trailing_slash: Literal["strict", "redirect"] = "strict",
+        blocking: Collection[Handler] = (),
+        blocking_threads: int = THREADS,
+        blocking_queue: int = QUEUE,
     ) -> None:
         for name in err_handlers:
             check_error_name(name)
@@ -88,6 +96,10 @@ class HandlersManager:
         self._loader = loader
         self._files = files
         self._other_slash = trailing_slash == "redirect"
+        self._blocking = Blocking(blocking_threads, blocking_queue, http_server.epoll.loop)
+        if blocking:
+            check_error_handlers(err_handlers.values(), blocking)
+            handlers = with_threads(handlers, blocking, self._blocking)
         self._router = Router(handlers)
         self._redirects = {path: self._redirect(path, *where) for path, where in redirects.items()}
         self._plain = self._router.plain | {
@@ -137,6 +149,10 @@ class HandlersManager:
             request.params = NO_PARAMS
             if request.known is not None:
                 request.forget()
+
+    def close(self, seconds: float = 0.0) -> None:
+        """Run no more blocking handlers; those that run have so many `seconds` to end."""
+        self._blocking.close(seconds)
 
     def _left(self, request: Request, handler: object) -> None:
         """See to a request that `handler` has left without an answer: it comes later, or never."""

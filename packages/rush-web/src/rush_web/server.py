@@ -8,11 +8,13 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
+from time import monotonic
 from typing import Literal, TypeVar, cast
 
 from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
 
+from .blocking import QUEUE, THREADS, check_threads
 from .check import Problem, find_problems
 from .config import configure
 from .explain import Explanation, explain
@@ -46,6 +48,8 @@ class WebServer(Group):
     connections instead of one each: for handlers that take long.  `grace` is how many
     seconds SIGTERM leaves to requests that are on their way.  ``/x`` and ``/x/`` are two paths;
     with ``trailing_slash="redirect"`` the one that no handler answers leads to the other one.
+    `blocking_threads` handlers that block may run at a time in each worker, and `blocking_queue`
+    requests wait for them; see `blocking`.
 
     Raises `ValueError` for options that make no sense.
     """
@@ -64,6 +68,8 @@ class WebServer(Group):
         listen: Literal["reuseport", "shared"] = "reuseport",
         grace: float = 30.0,
         trailing_slash: Literal["strict", "redirect"] = "strict",
+        blocking_threads: int = THREADS,
+        blocking_queue: int = QUEUE,
     ) -> None:
         super().__init__()
         self.host = host
@@ -77,6 +83,8 @@ class WebServer(Group):
         self.listen = listen
         self.grace = grace
         self.trailing_slash = trailing_slash
+        self.blocking_threads = blocking_threads
+        self.blocking_queue = blocking_queue
         self.error_handlers: dict[str, Handler] = {}
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
@@ -187,15 +195,9 @@ class WebServer(Group):
         shared = self.listen == "shared"
         own = sockets[0] if shared else sockets[link.number]
         http_server = HttpServer(own, self.max_conns, limits=self.limits, exclusive=shared)
-        http_server.on_message_complete = HandlersManager(
-            self.routes,
-            self.error_handlers,
-            self.redirects,
-            loader,
-            http_server,
-            files=self.files,
-            trailing_slash=self.trailing_slash,
-        )
+        manager = self._manager(loader, http_server)
+        http_server.on_message_complete = manager
+        until = 0.0  # that much of the monotonic clock is left to handlers, once it is stopped
 
         def obey(order: Order, queue: int) -> None:
             if sockets[queue].fileno() < 0:
@@ -208,6 +210,8 @@ class WebServer(Group):
         loop = http_server.epoll.loop
 
         def stop(signum: int, grace: float, idle_grace: float) -> None:
+            nonlocal until
+            until = monotonic() + grace
             # Once: systemd and Ctrl-C signal every process of a group, and the parent passes it
             # on as well.  That it must end at once is the parent's to say.
             loop.on_signal(signum, _nothing)
@@ -221,6 +225,23 @@ class WebServer(Group):
         loop.on_signal(signal.SIGINT, partial(stop, signal.SIGINT, _QUICK_GRACE, 0.0))
         loop.call_soon(partial(link.ready, loop, obey))
         http_server.run()
+        # Those whose clients have gone: the others were waited for.
+        manager.close(max(0.0, until - monotonic()))
+
+    def _manager(self, loader: Loader | Mounts, http_server: HttpServer) -> HandlersManager:
+        """What calls the handlers in a worker."""
+        return HandlersManager(
+            self.routes,
+            self.error_handlers,
+            self.redirects,
+            loader,
+            http_server,
+            files=self.files,
+            trailing_slash=self.trailing_slash,
+            blocking=self.blocking_handlers,
+            blocking_threads=self.blocking_threads,
+            blocking_queue=self.blocking_queue,
+        )
 
     def _banner(self, sock: socket.socket) -> str:
         host, port = sock.getsockname()[:2]
@@ -249,6 +270,7 @@ class WebServer(Group):
             raise ValueError(
                 f"trailing_slash is 'strict' or 'redirect', not {self.trailing_slash!r}"
             )
+        check_threads(self.blocking_threads, self.blocking_queue)
         if not self.grace >= 0:
             raise ValueError(f"grace is {self.grace!r}: it must be 0 seconds or more")
         if self.root is not None and self.loader is not None:
