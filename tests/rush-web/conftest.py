@@ -49,11 +49,11 @@ class App:
 
         return register
 
-    def start(self, loader_class=Loader, **options):
+    def start(self, loader_class=Loader, manager_class=HandlersManager, **options):
         """Serve; returns a client."""
         loader = self._stack.enter_context(loader_class(self.root))
         server = self._stack.enter_context(HttpServer(("127.0.0.1", 0)))
-        server.on_message_complete = HandlersManager(
+        server.on_message_complete = manager_class(
             self.routes, self.errors, self.redirects, loader, server, **options
         )
         self._stack.callback(server.on_message_complete.close)

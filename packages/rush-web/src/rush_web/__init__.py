@@ -29,6 +29,7 @@ from .check import Problem
 from .converters import Convert
 from .cookies import CookieSigner
 from .detached import Detached
+from .development import DevelopmentManager, StaleRequest
 from .explain import Explanation
 from .forms import Form, FormLimits, MultipartReader, Upload
 from .groups import Group
@@ -44,6 +45,7 @@ __all__ = [
     "Convert",
     "CookieSigner",
     "Detached",
+    "DevelopmentManager",
     "Explanation",
     "Filter",
     "Form",
@@ -57,6 +59,7 @@ __all__ = [
     "Request",
     "Route",
     "Snapshot",
+    "StaleRequest",
     "Upload",
     "WebServer",
 ]

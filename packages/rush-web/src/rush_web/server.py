@@ -17,6 +17,7 @@ from rush_loader import Loader, Mounts
 from .blocking import QUEUE, THREADS, check_threads
 from .check import Problem, find_problems
 from .config import configure
+from .development import DevelopmentManager
 from .explain import Explanation, explain
 from .groups import Group
 from .handlers import HandlersManager, check_error_name, check_prefix
@@ -49,7 +50,8 @@ class WebServer(Group):
     seconds SIGTERM leaves to requests that are on their way.  ``/x`` and ``/x/`` are two paths;
     with ``trailing_slash="redirect"`` the one that no handler answers leads to the other one.
     `blocking_threads` handlers that block may run at a time in each worker, and `blocking_queue`
-    requests wait for them; see `blocking`.
+    requests wait for them; see `blocking`.  With `development`, mistakes are told that would cost
+    time to look for: see `StaleRequest`.
 
     Raises `ValueError` for options that make no sense.
     """
@@ -70,6 +72,7 @@ class WebServer(Group):
         trailing_slash: Literal["strict", "redirect"] = "strict",
         blocking_threads: int = THREADS,
         blocking_queue: int = QUEUE,
+        development: bool = False,
     ) -> None:
         super().__init__()
         self.host = host
@@ -85,6 +88,7 @@ class WebServer(Group):
         self.trailing_slash = trailing_slash
         self.blocking_threads = blocking_threads
         self.blocking_queue = blocking_queue
+        self.development = development
         self.error_handlers: dict[str, Handler] = {}
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
@@ -230,7 +234,8 @@ class WebServer(Group):
 
     def _manager(self, loader: Loader | Mounts, http_server: HttpServer) -> HandlersManager:
         """What calls the handlers in a worker."""
-        return HandlersManager(
+        kind = DevelopmentManager if self.development else HandlersManager
+        return kind(
             self.routes,
             self.error_handlers,
             self.redirects,

@@ -1,0 +1,108 @@
+"""Development: what tells of a mistake, at a price that only a developer pays."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rush_http import Headers, HttpServer, Protocol
+
+from .explain import named
+from .handlers import HandlersManager
+from .redirects import Redirect
+from .request import Request
+from .routing import Handler, Route
+
+if TYPE_CHECKING:
+    from epollserver import Connection
+    from rush_loader import Loader, Mounts
+
+
+class StaleRequest(RuntimeError):
+    """A `Request` was used after its handler had ended: it serves another request by then.
+
+    Raised with ``WebServer(development=True)``; a server that is not in development has no time
+    to look.  Keep `Request.snapshot`, or answer later by `Request.detach`.
+    """
+
+
+class DevelopmentManager(HandlersManager):
+    """A `HandlersManager` with a `Request` for each request, which is of no use afterwards.
+
+    For development: it takes longer, and raises `StaleRequest` where another one would mix up two
+    requests.
+    """
+
+    def __init__(
+        self,
+        handlers: Iterable[Route],
+        err_handlers: Mapping[str, Handler],
+        redirects: Mapping[str, Redirect],
+        loader: "Loader | Mounts",
+        http_server: HttpServer,
+        **options: Any,
+    ) -> None:
+        super().__init__(handlers, err_handlers, redirects, loader, http_server, **options)
+        self._plain.clear()  # so that each handler comes by `_find`
+
+    def __call__(
+        self,
+        body: bytes,
+        conn: "Connection",
+        protocol: Protocol,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+    ) -> None:
+        """Answer one request, and make its `Request` a stale one."""
+        request = self._request = _Fresh(self._http_server, self._loader, self._failed)
+        request.handled_by = "an error handler"  # if nothing is found
+        try:
+            super().__call__(body, conn, protocol, method, path, query, headers)
+        finally:
+            request.__class__ = _Stale
+
+    def _find(self, request: Request) -> Handler:
+        handler = super()._find(request)
+        assert isinstance(request, _Fresh)
+        request.handled_by = named(handler)
+        return handler
+
+
+class _Fresh(Request):
+    """A request whose handler has not ended."""
+
+    __slots__ = ("handled_by",)
+
+    handled_by: str
+
+
+class _Stale(_Fresh):
+    """A request whose handler has ended."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<stale {_repr(self)[1:]}"
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("__"):  # that is what Python itself, and a debugger, asks for
+            _raise(self, name)
+        return _get(self, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        _raise(self, name)
+
+
+_get = object.__getattribute__
+
+
+def _repr(request: Request) -> str:
+    return f"<Request {_get(request, 'method')} {_get(request, 'path')!r:.200}>"
+
+
+def _raise(request: _Stale, name: str) -> NoReturn:
+    raise StaleRequest(
+        f"{name!r} of {_repr(request)} is used after its handler has ended, which was "
+        f"{_get(request, 'handled_by')}: keep request.snapshot() in its place, or answer later by "
+        "request.detach()"
+    )
