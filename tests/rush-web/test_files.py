@@ -2,10 +2,12 @@
 
 import gzip
 import os
+import time
 
 import pytest
 
-from rush_web import Route, handlers
+from rush_http.dates import parse_http_date
+from rush_web import Route, static
 from rush_web.converters import CONVERTERS, own_converter
 
 TEXT = "<p>All work and no play</p>" * 100
@@ -71,6 +73,18 @@ def test_codings(get):
     if "content-encoding" in reply.headers:  # it may not be compressed yet
         body = gzip.decompress(body)
     assert body == TEXT.encode()
+
+
+@pytest.mark.once  # it takes a second
+def test_the_date_goes_on(app):
+    (app.root / "page.html").write_text("page")
+    client = app.start(files="/")
+    dates = set()
+    while len(dates) < 2:
+        before = int(time.time())
+        date = parse_http_date(client.get("/page.html").headers["date"])
+        assert before - 1 <= date <= time.time()
+        dates.add(date)
 
 
 def test_pipelined(app):
@@ -152,7 +166,7 @@ def test_a_found_file_that_is_gone(app):
 
 
 def test_found_files_are_bounded(app, monkeypatch):
-    monkeypatch.setattr(handlers, "_MOST_NOTED", 3)
+    monkeypatch.setattr(static, "_MOST_READY", 3)
     for number in range(10):
         (app.root / str(number)).write_text(str(number))
     client = app.start(files="/")

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, cast
-from urllib.parse import quote
 
 from rush_http import (
     REASONS,
@@ -15,7 +14,6 @@ from rush_http import (
     Protocol,
     date_line,
 )
-from rush_loader import SlashMissing
 
 from .answering import Answering
 from .blocking import QUEUE, THREADS, Blocking, check_error_handlers, with_threads
@@ -24,6 +22,7 @@ from .incoming import NO_PARAMS
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
 from .request import Request
 from .routing import Handler, MethodNotAllowed, Route, Router
+from .static import StaticFiles
 
 if TYPE_CHECKING:
     from epollserver import Connection
@@ -35,12 +34,6 @@ NOT_FOUND = "not-found"
 INTERNAL_ERROR = "internal-error"
 
 _USUAL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-
-_join = b"".join
-
-# Paths of files that are found without a look at the routes.
-_MOST_NOTED = 4096
 
 
 class HandlersManager:
@@ -93,8 +86,6 @@ class HandlersManager:
             **err_handlers,
         }
         self._http_server = http_server
-        self._loader = loader
-        self._files = files
         self._other_slash = trailing_slash == "redirect"
         self._blocking = Blocking(blocking_threads, blocking_queue, http_server.epoll.loop)
         if blocking:
@@ -106,8 +97,7 @@ class HandlersManager:
             path: dict.fromkeys(_USUAL_METHODS, redirect)
             for path, redirect in self._redirects.items()
         }
-        self._below = len(files) - 1 if files else 0  # where the path for the loader begins
-        self._noted: list[str] = []  # paths of files in _plain
+        self._static = StaticFiles(loader, http_server, files, self._is_free)
         self._request = Request(http_server, loader, self._failed)
 
     def __call__(
@@ -121,6 +111,13 @@ class HandlersManager:
         headers: Headers,
     ) -> None:
         """Answer one request: ``http_server.on_message_complete``."""
+        methods = self._plain.get(path)
+        if methods is None:
+            send_file = self._static.ready.get(path)
+            if send_file is not None:
+                if send_file(conn, method, headers):
+                    return
+                methods = self._static.methods
         request = self._request
         request.body = body
         request.conn = conn
@@ -132,7 +129,6 @@ class HandlersManager:
         request.code = 200
         try:
             try:
-                methods = self._plain.get(path)
                 handler = methods.get(method) if methods is not None else None
                 if handler is None:
                     handler = self._find(request)
@@ -168,7 +164,7 @@ class HandlersManager:
         if handler is not None:
             return handler
         allowed = self._router.allowed(path)
-        if method not in ("GET", "HEAD") and self._has_file(path):
+        if method not in ("GET", "HEAD") and self._static.has(path):
             allowed |= OF_FILES
         if method == "OPTIONS" and allowed:
             return _options(allowed)
@@ -178,68 +174,17 @@ class HandlersManager:
             and method in self._router.allowed(other_slash(path))
         ):
             return _to_other_slash
-        if (
-            self._files is not None
-            and request.path.startswith(self._files)
-            and request.method in ("GET", "HEAD")
-        ):
-            return self._first_file
+        if method in self._static.methods and self._static.covers(path):
+            return self._static.methods[method]
         if allowed and method not in allowed:  # else a filter said no
             raise MethodNotAllowed(f"{request!r} is not for {method}", allow=_listed(allowed))
         raise NotFound(f"nothing answers {request!r}")
 
-    def _has_file(self, path: str) -> bool:
-        if self._files is None or not path.startswith(self._files):
-            return False
-        try:
-            self._loader.load(path[self._below :])
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _file(self, path: str) -> Handler:
-        """What answers requests for the file at `path`, with what can be known beforehand."""
-        below = path[self._below :]
-        answer = self._loader.answerer(below)
-        send = self._http_server.send
-
-        def send_file(request: Request) -> None:
-            try:
-                _, head, body, file, _ = answer(request.method, request.headers)
-            except SlashMissing as error:
-                location = quote(path[: self._below]) + error.location
-                request.redirect(with_query(location, request.query), 301)
-                return
-            if file is not None or request.new_cookies:
-                request.response_file(below)
-                return
-            conn = request.conn
-            send(conn, _join((head, date_line(), conn.data.connection_line, b"\r\n", body)))
-
-        return send_file
-
-    def _first_file(self, request: Request) -> None:
-        self._file(request.path)(request)
-        self._note_file(request.path)
-
-    def _note_file(self, path: str) -> None:
-        """Let a file that was found be picked at once, if its path decides: if no route is there.
-
-        Whether it is still there, and what it is, the loader says each time.
-        """
-        # 19,400 instructions for a request and its 4 KiB, and 51,500 without
-        # (valgrind, tests/bench/rush-loader/bench_static.py).
+    def _is_free(self, path: str) -> bool:
+        """Whether nothing but a file can answer GET and HEAD of `path`."""
         if path in self._redirects or self._router.may_match(path):
-            return
-        if self._other_slash and self._router.may_match(other_slash(path)):
-            return  # of a method that is answered there, and not here
-        if len(self._noted) >= _MOST_NOTED:
-            for noted in self._noted:
-                del self._plain[noted]
-            self._noted.clear()
-        self._noted.append(path)
-        file = self._file(path)
-        self._plain[path] = {"GET": file, "HEAD": file}
+            return False
+        return not (self._other_slash and self._router.may_match(other_slash(path)))
 
     def _redirect(self, path: str, location: str, code: int, keep_query: bool = False) -> Handler:
         """A handler that sends the client elsewhere; its head is rendered now."""
