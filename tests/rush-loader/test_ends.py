@@ -142,3 +142,34 @@ def test_a_signal_whose_handler_ends_the_epoch(act, write):
     """
     said = run(program, write("page.html"))
     assert said == ("the cache is closed\n" if "close" in act else "b'3' b''\n")
+
+
+def test_callbacks_of_several_caches_that_fork_at_the_same_moment(write):
+    program = """
+    together = threading.Barrier(3)
+    over = threading.Semaphore(0)
+
+    def forks(paths, kind):
+        together.wait(10)
+        for _ in range(3):
+            fork()
+        over.release()
+
+    with AutoUpdatingCache() as one, AutoUpdatingCache() as two:
+        for cache in one, two:
+            save("1")
+            cache.add(path)
+            cache.on_change(forks)
+        save("2")
+        together.wait(10)
+        fork()
+        for _ in range(2):
+            assert over.acquire(timeout=20)
+        one.off_change(forks)
+        two.off_change(forks)
+        save("3")
+        while one[path].content != b"3" or two[path].content != b"3":
+            pass
+    print("done", threading.active_count())
+    """
+    assert run(program, write("page.html")) == "done 1\n"

@@ -6,7 +6,7 @@ of them; or by whoever calls `run`, for a program that wants no thread.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from .file import File
 from .updater import wait_until_gone
@@ -109,18 +109,23 @@ class Errands:
         self._thread = None
         self._lock.notify_all()
 
-    def join(self) -> None:
-        """After `stop`: wait until all threads but this one have ended, for the kernel too.
+    def join(self, excused: Collection[threading.Thread]) -> None:
+        """After `stop`: wait until all `others` have ended, for the kernel too.
 
         Without the lock; see `Threads.halt`.
         """
         with self._lock:
-            others = self._threads - {threading.current_thread()}
-            while not self._threads.isdisjoint(others):
+            before = set(self._threads)
+            while self.others(excused):
                 self._lock.wait()
-        for thread in others:
+            ended = before - self._threads
+        for thread in ended:
             thread.join()
             wait_until_gone(thread.native_id)
+
+    def others(self, excused: Collection[threading.Thread]) -> set[threading.Thread]:
+        """The threads, but for this one and those in `excused`, who may change."""
+        return self._threads.difference((threading.current_thread(),), excused)
 
     def allow(self) -> None:
         """Let a thread begin again after `stop`, as soon as there is something to do."""

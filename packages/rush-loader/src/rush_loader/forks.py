@@ -5,6 +5,11 @@
     in the child      every cache gets new locks; the same
 
 Hooks, so that a hit need not ask whose process this is.
+
+A fork waits for every thread of a cache but the one that forks.  A callback may fork as well, in
+such a thread; when two do at the same moment, neither waits for the other: a thread that is about
+to fork stands at the gate, where it holds nothing that a child could miss.  Who passes the gate
+looks again, as the other one may have forked meanwhile, and work on.
 """
 
 # logging is imported first: hooks run before a fork in reverse order, so ours come before the
@@ -12,6 +17,7 @@ Hooks, so that a hit need not ask whose process this is.
 import logging  # noqa: F401
 import os
 import threading
+from collections.abc import Collection
 from itertools import count
 from typing import Protocol
 from weakref import WeakKeyDictionary
@@ -22,6 +28,15 @@ class Forkable(Protocol):
 
     def halt(self) -> None:
         """End every thread but this one, and let none begin until the fork is over."""
+
+    def wait_until_quiet(self, forking: Collection[threading.Thread]) -> None:
+        """After `halt`: wait for the end of all threads but this one, and those in `forking`."""
+
+    def is_quiet(self, forking: Collection[threading.Thread]) -> bool:
+        """Whether there is nobody to wait for."""
+
+    def stir(self) -> None:
+        """Have those who wait look again at who is forking."""
 
     def before_fork(self) -> None:
         """Close what must not be shared, and take the locks; it was halted."""
@@ -39,28 +54,35 @@ class _Forks:
         self._known: WeakKeyDictionary[Forkable, int] = WeakKeyDictionary()
         self._gate = threading.RLock()  # one fork at a time, and nobody new meanwhile
         self._told: list[Forkable] = []
+        self._forking: list[threading.Thread] = []  # those before the gate; twice: from a signal
 
     def tell(self, one: Forkable) -> None:
         with self._gate:
             self._known[one] = next(self._numbers)
 
     def before(self) -> None:
+        self._forking.append(threading.current_thread())
+        for one in list(self._known):
+            one.stir()
         halted: list[Forkable] = []
-        while new := self._shut_gate_unless_new(halted):
-            for one in new:  # the gate is open: a thread that we wait for may want it
-                one.halt()
-            halted += new
+        while not self._shut_gate_if_quiet(halted):
+            for one in list(self._known):
+                if one not in halted:
+                    one.halt()
+                    halted.append(one)
+            for one in halted:  # the gate is open: a thread that we wait for may want it
+                one.wait_until_quiet(self._forking)
         self._told = halted
         # Always in the same order, as each of them takes a lock.
         for one in sorted(halted, key=self._known.__getitem__):
             one.before_fork()
 
-    def _shut_gate_unless_new(self, halted: list[Forkable]) -> list[Forkable]:
+    def _shut_gate_if_quiet(self, halted: list[Forkable]) -> bool:
         self._gate.acquire()
-        new = [one for one in list(self._known) if one not in halted]
-        if new:
-            self._gate.release()
-        return new
+        if all(one in halted and one.is_quiet(self._forking) for one in list(self._known)):
+            return True
+        self._gate.release()
+        return False
 
     def after_in_parent(self) -> None:
         told, self._told = self._told, []
@@ -68,11 +90,13 @@ class _Forks:
             for one in told:
                 one.after_fork_in_parent()
         finally:
+            self._forking.remove(threading.current_thread())
             self._gate.release()
 
     def after_in_child(self) -> None:
         told, self._told = self._told, []
         self._gate = threading.RLock()
+        self._forking.clear()
         for one in told:
             one.after_fork_in_child()
 

@@ -1,6 +1,7 @@
 """The threads of a cache: who reads the events, and who does the errands; none lives in a fork."""
 
 import threading
+from collections.abc import Collection
 
 from .epochs import Epochs
 from .errands import Errands
@@ -20,7 +21,7 @@ class Threads:
         self._halts = 0  # not allowed yet
 
     def halt(self) -> None:
-        """End them, but for the one that asks, and wait for that; none begins until `allow`.
+        """End them, but for the one that asks: see `join`; none begins until `allow`.
 
         Without the lock: who wants it can have it meanwhile.  Also within a signal handler that
         has interrupted who holds it.
@@ -34,7 +35,14 @@ class Threads:
                 self._lock.wait()  # gives it back, however often this thread has taken it
         if driver is not None:
             driver.join()
-        self._errands.join()
+
+    def join(self, excused: Collection[threading.Thread] = ()) -> None:
+        """After `halt`: wait for their end, but for the one that asks and those in `excused`."""
+        self._errands.join(excused)
+
+    def ended(self, excused: Collection[threading.Thread]) -> bool:
+        """Whether `join` has nobody to wait for."""
+        return not self._errands.others(excused)
 
     def allow(self, *, barred: bool) -> None:
         """Let them begin again, as soon as nobody else wants them ended; with the lock held.
@@ -53,7 +61,7 @@ class Threads:
         self._errands.after_fork_in_child(lock)
         self.allow(barred=barred)
 
-    def one_has_ended(self) -> None:
-        """Tell those who wait for that; without the lock."""
+    def stir(self) -> None:
+        """Have those who wait look again; without the lock."""
         with self._lock:
             self._lock.notify_all()

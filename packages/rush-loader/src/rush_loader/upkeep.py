@@ -22,7 +22,7 @@ and `close` end it; the next use begins another, in which every entry is cold.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from time import monotonic
 
@@ -147,7 +147,8 @@ class Upkeep:
         """End everything."""
         with self.lock:
             self.closed = True
-        self.halt()
+        self._threads.halt()
+        self._threads.join()
         with self.lock:
             self._clear()
 
@@ -169,6 +170,18 @@ class Upkeep:
     def halt(self) -> None:
         """End the threads."""
         self._threads.halt()
+
+    def wait_until_quiet(self, forking: Collection[threading.Thread]) -> None:
+        """Wait for the end of all threads but this one, and those in `forking`."""
+        self._threads.join(forking)
+
+    def is_quiet(self, forking: Collection[threading.Thread]) -> bool:
+        """Whether there is nobody to wait for."""
+        return self._threads.ended(forking)
+
+    def stir(self) -> None:
+        """Have those who wait look again."""
+        self._threads.stir()
 
     def before_fork(self) -> None:
         """End the epoch, and hold the lock."""
@@ -302,7 +315,7 @@ class Upkeep:
     # Watching
 
     def _thread(self, descriptor: int) -> Driver:
-        return Updater(descriptor, self.step, self.failed, self._threads.one_has_ended)
+        return Updater(descriptor, self.step, self.failed, self._threads.stir)
 
     def _began(self) -> None:
         self.errands.begin()  # what a fork has interrupted
