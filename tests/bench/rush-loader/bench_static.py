@@ -79,7 +79,7 @@ def main() -> None:
         with HttpServer(("127.0.0.1", 0)) as server, Loader(folder) as loader:
             server.on_message_complete = HandlersManager(
                 [Route("/", hello)], {}, {}, loader, server, files="/static/"
-            )
+            ).__call__  # as `WebServer` has it
             loader.load("/page.html")
             while not loader.load("/page.html").encodings:
                 time.sleep(0.01)

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 CONNECTIONS = 16
-SHORT, LONG = 100, 500  # rounds of a request on each connection
+SHORT, LONG = 40, 240  # rounds of a request on each connection
 PATIENCE = 60.0  # seconds
 SAME = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n%b\r\n"
 BROWSER = (
@@ -46,7 +46,7 @@ def serve(folder):
     with HttpServer(("127.0.0.1", 0)) as server, Loader(folder) as loader:
         server.on_message_complete = HandlersManager(
             [Route("/", hello)], {}, {}, loader, server, files="/static/"
-        )
+        ).__call__  # as `WebServer` has it
         print(server.address[1], flush=True)
         server.run()
 

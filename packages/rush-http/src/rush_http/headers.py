@@ -27,13 +27,14 @@ class Headers(Mapping[str, str]):
     serve several requests.
     """
 
-    __slots__ = ("_lines", "_selectors", "_unread", "_values")
+    __slots__ = ("_lines", "_unread", "_values", "known_selectors")
     _unread: tuple["Headers", str, int]  # only of those that `unread` has made
 
     def __init__(self, lines: Lines = ()) -> None:
         """`lines` are (name, value) in the order they came, the names in lower case."""
         self._lines: Lines | None = lines
-        self._selectors: dict[str, str] | None = None
+        self.known_selectors: dict[str, str] | None = None
+        """`selectors` once somebody has asked for them: they cost a look then, not a call."""
         values = dict(lines)
         self._values: dict[str, str] | None = (
             values if len(values) == len(lines) else _joined(lines)
@@ -47,7 +48,7 @@ class Headers(Mapping[str, str]):
         """
         headers = _new(Headers)
         headers._unread = first, text, at
-        headers._values = headers._lines = headers._selectors = None
+        headers._values = headers._lines = headers.known_selectors = None
         return headers
 
     @property
@@ -62,9 +63,9 @@ class Headers(Mapping[str, str]):
 
         Not to be changed.
         """
-        found = self._selectors
+        found = self.known_selectors
         if found is None:
-            self._selectors = found = self._find_selectors()
+            self.known_selectors = found = self._find_selectors()
         return found
 
     # Two threads may both do what follows: they come to the same.

@@ -41,6 +41,7 @@ class DevelopmentManager(HandlersManager):
         **options: Any,
     ) -> None:
         super().__init__(handlers, err_handlers, redirects, loader, http_server, **options)
+        self._loader = loader
         self._plain.clear()  # so that each handler comes by `_find`
 
     def __call__(
