@@ -73,18 +73,18 @@ def made_with(coding, content):
 def test_a_twin_is_of_this_very_version(tmp_path, suffix, coding):
     right = made_with(coding, TEXT.encode())
     file = with_twin(tmp_path, right, suffix)
-    assert list(codings.twins(file)) == [(coding, file.companions[suffix])]
+    assert compressed(file).twins == {coding: file.companions[suffix]}
     longer = made_with(coding, TEXT.encode() * 1000)
     for wrong in (made_with(coding, OTHER), right[:-1], right[:4], b"nonsense", longer):
         file = with_twin(tmp_path, wrong, suffix)
-        assert not list(codings.twins(file)), wrong
+        assert not compressed(file).twins, wrong
 
 
 @pytest.mark.parametrize("max_bytes", [0, 1 << 20])
 def test_where_that_cannot_be_seen_it_is_younger(tmp_path, monkeypatch, eventually, max_bytes):
     monkeypatch.delitem(codings.CHECKERS, "br", raising=False)
     file = with_twin(tmp_path, b"shorter", ".br", max_bytes=max_bytes)
-    assert [coding for coding, _ in codings.twins(file)] == ["br"]
+    assert list(compressed(file).twins) == ["br"]
     page = tmp_path / "page.html"
     os.utime(page, (1, 1))  # as cp -p does it
 
@@ -95,7 +95,7 @@ def test_where_that_cannot_be_seen_it_is_younger(tmp_path, monkeypatch, eventual
     twin = file.companions[".br"]
     eventually(lambda: now().ctime_ns > twin.ctime_ns)
     file = dataclasses.replace(now(), companions=file.companions)
-    assert not list(codings.twins(file))
+    assert not compressed(file).twins
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd"])

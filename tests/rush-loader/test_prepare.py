@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from rush_http import Headers
+from rush_loader import TWINS, answer, compressed
 from rush_loader.store import ENTRY_BYTES, FORM_BYTES
 
 
@@ -53,6 +55,32 @@ def test_the_plain_version_is_there_meanwhile(make_cache, write, save, eventuall
         go_on.release(9)
     eventually(lambda: "gzip" in cache[path].encodings and "gzip" in cache[other].encodings)
     assert gzip.decompress(cache[path].encodings["gzip"]) == b"two"  # not that of "one"
+
+
+def test_a_twin_is_looked_at_in_the_background(make_cache, write, eventually):
+    """Until then the file is sent as it is, with the line that says that this may change."""
+    go_on = threading.Event()
+
+    def prepare(file):
+        assert go_on.wait(timeout=60)
+        return compressed(file)
+
+    def sent():
+        reply = answer(cache[path], "GET", Headers((("accept-encoding", "gzip"),)))
+        assert b"Vary: Accept-Encoding\r\n" in reply.head
+        return reply.body
+
+    cache = make_cache(companions=tuple(TWINS), prepare=prepare)
+    path, content = write("picture.png", "o" * 100), b"o" * 100
+    twin = gzip.compress(content)
+    with open(path + ".gz", "wb") as file:
+        file.write(twin)
+    try:
+        assert cache.add(path).companions
+        assert sent() == content
+    finally:
+        go_on.set()
+    eventually(lambda: sent() == twin)
 
 
 def test_its_bytes_count(make_cache, write, eventually):

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from rush_http import HeaderLines, Headers, conditional, negotiation, render_head
 
-from .codings import may_be_encoded, twins
+from .codings import may_be_encoded
 from .file import File, content_etag
 
 IDENTITY: Final = "identity"
@@ -63,7 +63,7 @@ class Replies:
         if may_be_encoded(file):
             self._lines.append(("Vary", "Accept-Encoding"))
         sizes = {coding: len(content) for coding, content in file.encodings.items()}
-        sizes.update((coding, twin.size) for coding, twin in twins(file))
+        sizes.update((coding, twin.size) for coding, twin in file.twins.items())
         self._codings = sorted(sizes, key=sizes.__getitem__)  # who takes several gets the shortest
         self._forms: dict[str, _Form] = {}
         self._accepted: dict[str | None, _Form] = {}  # by the value of Accept-Encoding
@@ -115,10 +115,8 @@ class _Form:
     __slots__ = ("_content", "_twin", "etag", "not_modified", "representation", "whole")
 
     def __init__(self, file: File, coding: str, lines: HeaderLines) -> None:
-        source = twin = dict(twins(file)).get(coding)
-        if source is None:
-            source = file
-        self._twin = twin
+        self._twin = twin = file.twins.get(coding)
+        source = twin or file
         self._content = source.content
         self.etag = source.etag
         if coding != IDENTITY:

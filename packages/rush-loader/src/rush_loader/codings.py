@@ -5,7 +5,7 @@ what it takes as ``companions``.
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -27,47 +27,53 @@ _LEAST_SAVED = 128
 _Compress = Callable[[bytes], bytes]
 _Check = Callable[[bytes, bytes], bool]
 
-# Whether a twin is of a version, by both validators, which are hashes of the contents; so it is
-# looked at once, not for each loader, and not again when the file was prepared.
-_verified: dict[tuple[str, str, str], bool] = {}
-_MOST_VERIFIED = 4096
-
 
 def compressed(file: File) -> File:
-    """`file` with its `encodings`: what saves something, of gzip, brotli and zstd.
+    """`file` with its `twins` and, for other codings, its `encodings`: what saves something.
 
-    The file itself if it is of a type that does not get shorter, small, large, or has a twin for
-    each coding.  brotli and zstd are there if their packages are.  Up to 0.1 seconds for 1 MiB:
-    not for a thread that somebody waits for.
+    The file itself if there are none: of a type that does not get shorter, small, or large.  gzip
+    is always there, brotli and zstd if their packages are.  Up to 0.1 seconds for 1 MiB: not for a
+    thread that somebody waits for.
     """
-    content = file.content
-    if content is None or len(content) < _LEAST_BYTES or not is_compressible(file.content_type):
-        return file
-    ready = {coding for coding, _ in twins(file)}
+    twins = {TWINS[suffix]: twin for suffix, twin in file.companions.items() if _fits(file, suffix)}
     encodings = {}
-    for coding, compress in COMPRESSORS.items():
-        if coding not in ready:
-            shorter = compress(content)
-            if len(shorter) <= len(content) - _LEAST_SAVED:
-                encodings[coding] = shorter
-    return replace(file, encodings=MappingProxyType(encodings)) if encodings else file
+    content = file.content
+    if content is not None and _gets_shorter(file):
+        for coding, compress in COMPRESSORS.items():
+            if coding not in twins:
+                shorter = compress(content)
+                if len(shorter) <= len(content) - _LEAST_SAVED:
+                    encodings[coding] = shorter
+    if not twins and not encodings:
+        return file
+    return replace(file, twins=MappingProxyType(twins), encodings=MappingProxyType(encodings))
 
 
-def twins(file: File) -> Iterator[tuple[str, File]]:
-    """The companions of `file` that may be sent in its place, with their codings.
+def may_be_encoded(file: File) -> bool:
+    """Whether what is sent of `file` depends on ``Accept-Encoding``, now or in a moment."""
+    return (
+        bool(file.encodings) or _gets_shorter(file) or not TWINS.keys().isdisjoint(file.companions)
+    )
+
+
+def _gets_shorter(file: File) -> bool:
+    return file.size >= _LEAST_BYTES and is_compressible(file.content_type)
+
+
+def _fits(file: File, suffix: str) -> bool:
+    """Whether the companion of `file` with this suffix may be sent in its place.
 
     Not one that is older, or that was made from another version: see `_is_of`.  Nor one that is
     somewhere else than the file, behind a symbolic link, nor one that is longer.
     """
-    for suffix, twin in file.companions.items():
-        if (
-            suffix in TWINS
-            and twin.mtime_ns >= file.mtime_ns
-            and twin.real_path == file.real_path + suffix
-            and 0 < twin.size < file.size
-            and _is_of(file, twin, TWINS[suffix])
-        ):
-            yield TWINS[suffix], twin
+    twin = file.companions[suffix]
+    return (
+        suffix in TWINS
+        and twin.mtime_ns >= file.mtime_ns
+        and twin.real_path == file.real_path + suffix
+        and 0 < twin.size < file.size
+        and _is_of(file, twin, TWINS[suffix])
+    )
 
 
 def _is_of(file: File, twin: File, coding: str) -> bool:
@@ -81,24 +87,10 @@ def _is_of(file: File, twin: File, coding: str) -> bool:
     check = CHECKERS.get(coding)
     if file.content is None or twin.content is None or check is None:
         return twin.ctime_ns >= file.ctime_ns
-    key = file.etag, twin.etag, coding
-    known = _verified.get(key)
-    if known is None:
-        try:
-            known = check(twin.content, file.content)
-        except Exception:  # each package has its own for what is not in this coding
-            known = False
-        if len(_verified) >= _MOST_VERIFIED:
-            _verified.clear()
-        _verified[key] = known
-    return known
-
-
-def may_be_encoded(file: File) -> bool:
-    """Whether what is sent of `file` depends on ``Accept-Encoding``, now or in a moment."""
-    if file.encodings or any(True for _ in twins(file)):
-        return True
-    return file.size >= _LEAST_BYTES and is_compressible(file.content_type)
+    try:
+        return check(twin.content, file.content)
+    except Exception:  # each package has its own for what is not in this coding
+        return False
 
 
 def _gzip(content: bytes) -> bytes:

@@ -58,6 +58,8 @@ class File:
     """The content compressed, by content coding (``gzip``); see `compressed`."""
     companions: Mapping[str, "File"] = field(default_factory=lambda: _NO_COMPANIONS, repr=False)
     """Files beside this one, by what their names have more (``.gz``); see `AutoUpdatingCache`."""
+    twins: Mapping[str, "File"] = field(default_factory=lambda: _NO_COMPANIONS, repr=False)
+    """Those `companions` that may be sent in its place, by content coding; see `compressed`."""
     replies: "dict[object, Replies]" = field(init=False, default_factory=dict, repr=False)
     """What `answer` and each `Loader` have worked out; see there for the keys.
 
