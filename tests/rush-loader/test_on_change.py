@@ -201,7 +201,7 @@ def test_after_an_overflow_only_what_has_changed(cache, news, write, save, event
         save(paths[3], "new")
         os.unlink(paths[4])
         upkeep._epochs.watches.read()  # lost
-        upkeep._suspect_all()
+        upkeep._reports.suspect_all()
         upkeep._epochs.wake()
     eventually(lambda: sorted(news) == [(paths[3], "changed"), (paths[4], "gone")])
 

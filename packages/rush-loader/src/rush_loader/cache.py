@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from weakref import finalize
 
-from .epochs import Driver
+from .drivers import Attended, Driver, Readiness
 from .errands import OnChange
 from .file import File, open_descriptor
 from .forks import tell_of_forks
 from .inotify import INotify
 from .options import Options
 from .reader import MAX_FILE_BYTES, checked_path
-from .readiness import Attended, Readiness
 from .store import Stats
 from .upkeep import Upkeep
 

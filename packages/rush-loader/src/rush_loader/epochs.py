@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Protocol
 
+from .drivers import Driver
 from .inotify import INotify
-from .keys import key_of
-from .store import Entry
+from .store import Entry, key_of
 from .watches import Unwatchable, Walked, Watches
 
 logger = logging.getLogger("rush_loader")
@@ -15,25 +14,6 @@ logger = logging.getLogger("rush_loader")
 # How long to do without after a failure, and without a watch that was refused: a limit may have
 # been raised meanwhile, watches may have come free.
 RETRY_SECONDS = 60.0
-
-
-class Driver(Protocol):
-    """Who has the events read: an `Updater`, a thread; or an `Attended`, the program itself."""
-
-    stopping: bool
-    ended: bool
-
-    def wake(self) -> None:
-        """Have the next step made soon."""
-
-    def stop(self) -> None:
-        """End; does not wait."""
-
-    def join(self) -> None:
-        """Wait for the end."""
-
-    def release(self) -> None:
-        """Give back what is left of it."""
 
 
 class Epochs:

@@ -8,8 +8,8 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 
+from .drivers import wait_until_gone
 from .file import File
-from .updater import wait_until_gone
 
 logger = logging.getLogger("rush_loader")
 

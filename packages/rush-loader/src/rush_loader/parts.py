@@ -13,10 +13,9 @@ from time import monotonic
 from .changes import Change, Changes
 from .epochs import Epochs
 from .file import File
-from .keys import key_of
 from .options import Options
 from .reader import FileBusy, read_companion, read_file
-from .store import Entry, Store, alike
+from .store import Entry, Store, alike, key_of
 from .turns import Turns
 
 

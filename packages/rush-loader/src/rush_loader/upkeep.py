@@ -27,19 +27,18 @@ from contextlib import suppress
 from time import monotonic
 
 from .changes import Changes
-from .epochs import Driver, Epochs
+from .drivers import Driver, Updater
+from .epochs import Epochs
 from .errands import Errands
 from .errors import FileNotFound
 from .file import File
-from .inotify import INotify, flags
-from .keys import key_of, path_and_suffix
+from .inotify import INotify
 from .options import Options
 from .parts import Parts
-from .reader import is_link
-from .store import Entry, Stats, Store
+from .reports import Reports
+from .store import Entry, Stats, Store, key_of, path_and_suffix
 from .threads import Threads
 from .turns import Turns
-from .updater import Updater
 from .watches import Unwatchable
 
 logger = logging.getLogger("rush_loader")
@@ -73,7 +72,10 @@ class Upkeep:
         self._changes = Changes()
         self._epochs = Epochs(open_inotify, drive or self._thread, self._began)
         self._threads = Threads(self.lock, self._epochs, self.errands)
-        self._parts = Parts(options, self.store, self._changes, self._epochs, self._digest)
+        self._reports = Reports(
+            options.suffixes, self.store, self._changes, self._epochs, self._reading, self
+        )
+        self._parts = Parts(options, self.store, self._changes, self._epochs, self._reports.take_in)
 
     # Used by any thread
 
@@ -117,7 +119,7 @@ class Upkeep:
                 except BaseException:
                     self.drop(path)
                     raise
-                return self._publish(path, entry)
+                return self.publish(path, entry)
 
     def discard(self, path: str) -> None:
         """Let go of `path`, if it is kept; not of what is only just being added."""
@@ -197,7 +199,7 @@ class Upkeep:
     def after_fork_in_child(self) -> None:
         """Make a new lock: the old one belongs to a thread of the parent."""
         self.lock = threading.Condition()
-        self._reading = Turns(self.lock)
+        self._reading = self._reports.reading = Turns(self.lock)
         self._threads.after_fork_in_child(self.lock, barred=self.closed)
         self._forked()
 
@@ -218,14 +220,14 @@ class Upkeep:
         except FileNotFound:
             with self.lock:
                 if self.store.get(path) is entry:
-                    self._lose(path)
+                    self.lose(path)
             return None
         if read != entry.read:  # two files are equal if they are the same object
             with self.lock:
                 if self.store.get(path) is entry:
                     before, entry.read = entry.read, read
                     if entry.differs(before):
-                        self._publish(path, entry)
+                        self.publish(path, entry)
         self.store.touch(path)
         return entry.file
 
@@ -245,7 +247,7 @@ class Upkeep:
                 self._reread(path, entry, suffixes)
             except BaseException as error:
                 if self.store.get(path) is entry:
-                    self._lose(path)
+                    self.lose(path)
                 if isinstance(error, FileNotFound):
                     return
                 raise  # not known to be fresh: whoever wants it meets the error
@@ -253,15 +255,15 @@ class Upkeep:
                 return  # deleted meanwhile
             entry.checked_at = monotonic()
             if entry.differs(before):
-                self._publish(path, entry)
+                self.publish(path, entry)
 
     def _reread(self, path: str, entry: Entry, suffixes: list[str]) -> None:
         changes = self._parts.follow(path, suffixes, entry)
         for suffix, change in changes.items():
             self._parts.reread(path, suffix, entry, change, self._reading)
 
-    def _publish(self, path: str, entry: Entry) -> File:
-        """Give users what was read of `entry`."""
+    def publish(self, path: str, entry: Entry) -> File:
+        """Give users what was read of `entry`; with the lock held."""
         self.store.limit_open(entry, self._options.max_open_files)
         file = entry.version()
         if entry.file is None:
@@ -306,8 +308,8 @@ class Upkeep:
             if self._epochs.watches is not None:
                 self._epochs.watches.forget(key)
 
-    def _lose(self, path: str) -> None:
-        """Let go of a path that has come to nothing."""
+    def lose(self, path: str) -> None:
+        """Let go of a path that has come to nothing; with the lock held."""
         if path in self.store:
             self.errands.tell(path, "gone")
         self.drop(path)
@@ -320,7 +322,7 @@ class Upkeep:
     def _began(self) -> None:
         self.errands.begin()  # what a fork has interrupted
         if self.errands.callbacks:  # to be told of changes, nobody has to ask for what is kept
-            self._suspect_all()
+            self._reports.suspect_all()
             self._epochs.wake()
 
     # Events
@@ -333,7 +335,7 @@ class Upkeep:
                 self.errands.stop()
                 self._clear()
                 return None
-            self._digest()
+            self._reports.take_in()
             due = self._changes.due(monotonic())
         for key in due:
             with self.lock:  # between two of them, others may have it
@@ -366,55 +368,6 @@ class Upkeep:
                 logger.warning("%r has changed and is read again when it is used: %s", path, error)
             if self.store.get(path) is entry:
                 self._heat(path, entry)
-
-    def _digest(self) -> None:
-        """Take in what inotify has to say; does not wait."""
-        watches = self._epochs.watches
-        if watches is None:
-            return
-        now = monotonic()
-        for event in watches.read():
-            if event.mask & flags.Q_OVERFLOW:
-                self._suspect_all()
-                continue
-            for key, final in watches.concerned(event):
-                self._note(key, final, event.mask, now)
-
-    def _note(self, key: str, final: bool, mask: int, now: float) -> None:
-        path, suffix = path_and_suffix(key)
-        entry = self.store.get(path)
-        being_read = path in self._reading
-        if entry is None and not being_read:
-            self.drop(path)
-            return
-        if final and mask & (flags.DELETE | flags.MOVED_FROM):
-            if being_read and (suffix or entry is None):
-                self._changes.suspect(key)  # what is read now may be it
-            elif not suffix:
-                self._lose(path)
-            elif entry is not None:
-                self._changes.take(key)
-                if entry.read.pop(suffix, None) is not None:
-                    self._publish(path, entry)
-                return
-        elif not suffix:
-            self._changes.note(key, final=final, mask=mask, now=now)
-        elif final and mask & flags.CREATE and is_link(path + suffix):
-            self._changes.suspect(key)  # nobody will write and close it
-        else:
-            self._changes.note_companion(key, final=final, mask=mask, now=now)
-        known = entry.read.get(suffix) if entry is not None else None
-        if known is not None and known.content is None:
-            # Its old version cannot be sent any more, and size and times are never torn.
-            self._changes.suspect(key)
-        if self._changes.pressing(key):
-            self.store.hot.pop(path, None)
-
-    def _suspect_all(self) -> None:
-        self.store.hot.clear()
-        for path in [*self.store.paths(), *self._reading.paths()]:
-            for suffix in self._options.suffixes:
-                self._changes.suspect(key_of(path, suffix))
 
     def _end_epoch(self) -> None:
         self.store.hot.clear()
