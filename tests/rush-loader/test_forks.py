@@ -5,6 +5,8 @@ import os
 import threading
 import warnings
 
+import pytest
+
 from rush_loader import AutoUpdatingCache
 
 
@@ -104,6 +106,7 @@ def test_several_caches_and_several_forks(make_cache, write, save, in_child, eve
         assert cache[path].content == b"2"
 
 
+@pytest.mark.usefixtures("quick_switches")
 def test_forks_while_other_threads_use_the_cache(cache, write, save, eventually):
     path = write("page.html", "0")
     cache.add(path)

@@ -298,6 +298,7 @@ def test_revalidate_does_not_show_the_half(make_cache, write):
             assert cache[path].content == b"old"
 
 
+@pytest.mark.usefixtures("quick_switches")
 def test_several_threads(cache, write, save, eventually):
     path = write("page.html", "0" * 1000)
     cache.add(path)
