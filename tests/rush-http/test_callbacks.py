@@ -44,6 +44,9 @@ def test_callback_that_refuses(serve, caplog):
     assert [record.message for record in caplog.records] == ["refused: not you"]
     with RawClient(failing(serve, HttpError(status=418)).address) as client:
         assert client.get("/fail").status == 418
+    busy = HttpError(status=429, headers={"Retry-After": "5"})
+    with RawClient(failing(serve, busy).address) as client:
+        assert client.get("/fail").headers["retry-after"] == "5"
 
 
 def test_callback_that_raises_between_pipelined_requests(serve):

@@ -34,6 +34,18 @@ def test_a_status_that_is_not_an_error(status):
         HttpError(status=status)
 
 
+def test_headers():
+    assert HttpError().headers == ()
+    for given in ({"Retry-After": "5"}, [("Retry-After", "5")]):
+        assert HttpError(headers=given).headers == (("Retry-After", "5"),)
+
+
+@pytest.mark.parametrize("headers", [{"X": "a\r\nb"}, {"a b": "x"}, {"Content-Length": "1"}])
+def test_headers_that_no_answer_may_have(headers):
+    with pytest.raises(ValueError, match="header"):
+        HttpError(headers=headers)
+
+
 def test_reasons_do_not_depend_on_the_python():
     assert [REASONS[status] for status in (413, 414, 416, 422)] == [
         "Content Too Large", "URI Too Long", "Range Not Satisfiable", "Unprocessable Content",

@@ -3,6 +3,7 @@
 The message is for the log of the one who runs the server; the client is told the status only.
 """
 
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus} | {
@@ -19,16 +20,31 @@ class HttpError(Exception):
 
     Raised by the parser for what a client did wrong, and by handlers for what they refuse.
     `status` is the status code of the answer; pass it to answer with one that has no class.
-    Raises `ValueError` if `status` is not an error (400 to 599).
+    `headers` (a mapping or pairs) go with the answer: ``Retry-After``, say.
+    Raises `ValueError` if `status` is not an error (400 to 599), or for headers that no answer may
+    have.
     """
 
     status = 500
+    headers: tuple[tuple[str, str], ...] = ()
 
-    def __init__(self, message: str = "", *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    ) -> None:
         if status is not None:
             if not 400 <= status <= 599:
                 raise ValueError(f"status {status!r} is not an error: it must be 400 to 599")
             self.status = status
+        if headers:
+            from .responses import own_line  # which needs the reasons above
+
+            self.headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+            for name, value in self.headers:
+                own_line(name, value)
         super().__init__(message or REASONS.get(self.status, "error"))
 
 

@@ -291,14 +291,14 @@ class Exchange(Outgoing):
 
     def failed(self, conn: Connection, error: Exception, what: str) -> None:
         """Answer for a callback that raised."""
-        status = 500
+        status, headers = HttpError.status, HttpError.headers
         if isinstance(error, HttpError):
-            status = error.status
+            status, headers = error.status, error.headers
             _log.info("refused: %s", error)
         else:
             _log.error("%s failed", what, exc_info=error)
         if self.head is not None:
-            self.server.respond(conn, _page(status), status)
+            self.server.respond(conn, _page(status), status, headers)
         elif self.stream is not None and self.stream.pull is None:
             self.stream.abort()  # nobody would end it; what is pulled goes on by itself
 
@@ -327,6 +327,7 @@ class Exchange(Outgoing):
                 render(
                     error.status,
                     _page(error.status),
+                    error.headers,
                     connection_line=CLOSE,
                     head_only=method == "HEAD",
                 ),

@@ -181,7 +181,7 @@ def render_interim(status: int, headers: HeaderLines) -> bytes:
             " (100 Continue is the server's own, for 101 see upgrade)"
         )
     reason = REASONS.get(status, "").encode("ascii")
-    lines = [_own_line(name, value) for name, value in headers]
+    lines = [own_line(name, value) for name, value in headers]
     return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, b"".join(lines))
 
 
@@ -190,7 +190,7 @@ def render_upgrade(protocol: str, headers: HeaderLines) -> bytes:
 
     Raises `ValueError` as `render` does for headers.
     """
-    lines = b"".join([_own_line(name, value) for name, value in headers])
+    lines = b"".join([own_line(name, value) for name, value in headers])
     return b"HTTP/1.1 101 Switching Protocols\r\n%bConnection: upgrade\r\n%b%b\r\n" % (
         header_line("Upgrade", protocol),
         date_line(),
@@ -226,14 +226,14 @@ def _with_headers(status: int, start: bytes, headers: HeaderLines) -> tuple[byte
     """The start and the caller's lines; without our Content-Type if the caller has one."""
     lines = []
     for name, value in headers:
-        lines.append(_own_line(name, value))
+        lines.append(own_line(name, value))
         if name.lower() == "content-type":
             start = _second.starts.get((status, None)) or _start(status, None)
     return start, b"".join(lines)
 
 
-def _own_line(name: str, value: str) -> bytes:
-    """A line of the caller's own: none of those that are written here."""
+def own_line(name: str, value: str) -> bytes:
+    """A line of the caller's own; raises `ValueError` for one of those that are written here."""
     line = header_line(name, value)
     if name.lower() in _OURS:
         raise ValueError(f"header {name} is worked out by the server: leave it out")
