@@ -61,6 +61,16 @@ class App:
         self.server, self.loader, self.address = server, loader, server.address
         return self.client()
 
+    def serve(self, made):
+        """Serve what was registered with a `WebServer`; returns a client."""
+        self.routes, self.errors, self.redirects = made.routes, made.error_handlers, made.redirects
+        return self.start(
+            files=made.files,
+            trailing_slash=made.trailing_slash,
+            hooks=made.hooks,
+            json=made.json,
+        )
+
     def client(self):
         return self._stack.enter_context(RawClient(self.address))
 

@@ -235,7 +235,7 @@ def sent(line):
 def line_of(signer, name, value, **attributes):
     request = Request(None, None)
     signer.set(request, name, value, **attributes)
-    ((header, line),) = request.new_cookies
+    ((header, line),) = request.pending
     assert header == "Set-Cookie"
     return line
 

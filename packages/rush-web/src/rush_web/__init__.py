@@ -31,21 +31,29 @@ from .cookies import CookieSigner
 from .detached import Detached
 from .development import DevelopmentManager, StaleRequest
 from .explain import Explanation
+from .failures import ErrorKind
 from .forms import Form, FormLimits, MultipartReader, Upload
 from .groups import Group
 from .handlers import HandlersManager
+from .hooks import After, Answer
+from .jsons import EncodeJson
 from .request import Request
 from .routing import Filter, Handler, MethodNotAllowed, Route
 from .server import WebServer
 from .snapshot import Snapshot
+from .values import Returned
 
 __all__ = [
+    "After",
+    "Answer",
     "Answering",
     "Args",
     "Convert",
     "CookieSigner",
     "Detached",
     "DevelopmentManager",
+    "EncodeJson",
+    "ErrorKind",
     "Explanation",
     "Filter",
     "Form",
@@ -57,6 +65,7 @@ __all__ = [
     "MultipartReader",
     "Problem",
     "Request",
+    "Returned",
     "Route",
     "Snapshot",
     "StaleRequest",

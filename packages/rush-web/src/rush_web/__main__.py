@@ -14,6 +14,7 @@ from rush_http import HttpError
 from . import __version__
 from .config import ConfigError, add_arguments, configure, nearest, table
 from .explain import described
+from .files import place_of
 from .routing import Router
 from .server import WebServer, say
 from .sockets import CannotListen
@@ -76,7 +77,7 @@ def _routes(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[ob
     redirects = (f"any {path} -> {to[0]} ({to[1]})" for path, to in server.redirects.items())
     endpoints = Router(server.routes).ordered()
     routes = (described(route) for endpoint in endpoints for route in endpoint.routes)
-    files = [] if server.files is None else [f"GET,HEAD {server.files}: files of {server.root}"]
+    files = [] if server.files is None else [f"GET,HEAD {server.files}: files{place_of(server)}"]
     return (*redirects, *routes, *files), 0
 
 

@@ -1,23 +1,26 @@
 """Answering: what a handler can say, whoever carries it to the client."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from time import sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rush_http import TEXT, HeaderLines, Headers, ServiceUnavailable, date_line
 from rush_loader import FileNotFound, answer
 
 from .cookies import SameSite, cookie_line
 from .heads import changed_head
+from .hooks import After, Answer
 from .incoming import Incoming
+from .jsons import EncodeJson, encode_json
 from .redirects import REDIRECTS
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rush_loader import File, Loader, Mounts, Reply
+
+    from .request import Request
 
 JSON = "application/json"
 
@@ -31,21 +34,28 @@ _FILE_PAUSES = [0.001 * 2**doubled for doubled in range(5)]
 class Answering(Incoming):
     """A request that can be answered; all ways end in the three that a subclass has to offer."""
 
-    __slots__ = ("_loader", "code", "new_cookies")
+    __slots__ = ("_loader", "after", "code", "encode_json", "pending")
 
-    def __init__(self, loader: "Loader | Mounts") -> None:
+    def __init__(self, loader: "Loader | Mounts", *, encode_json: EncodeJson = encode_json) -> None:
         super().__init__()
         self._loader = loader
+        self.encode_json = encode_json
         self.code = 200
-        """The status of an answer that names none: 404 and 500 in the error handlers."""
-        # What is to be sent with the answer
-        self.new_cookies: list[tuple[str, str]] | None = None
+        """The status of an answer that names none: that of the error in an error handler."""
+        # Headers that go with the answer: cookies, and those of an error.  A list, perhaps an empty
+        # one, wherever `lines` is to be asked; None on the short way.
+        self.pending: list[tuple[str, str]] | None = None
+        self.after: tuple[After, ...] = ()  # the `after_request` functions of this answer
 
     def snapshot(self) -> Snapshot:
         """A copy to keep, which nothing changes: for what is worked on after the answer."""
         return Snapshot(self)
 
     # What carries an answer to the client; `Request` says what each does.
+
+    def is_detached(self) -> bool:
+        """Whether somebody else is to answer, or has: see `Request.detach`."""
+        return False
 
     @abstractmethod
     def response(
@@ -108,7 +118,7 @@ class Answering(Incoming):
             httponly=httponly,
             samesite=samesite,
         )
-        self.new_cookies = [*(self.new_cookies or ()), ("Set-Cookie", line)]
+        self.pending = [*(self.pending or ()), ("Set-Cookie", line)]
 
     def delete_cookie(
         self,
@@ -139,11 +149,10 @@ class Answering(Incoming):
     ) -> None:
         """Answer with `value` as JSON (RFC 8259), without blanks.
 
-        Raises `TypeError` or `ValueError` if JSON cannot say it (NaN among others), and as
-        `response` does.
+        By the encoder that the server was given (``WebServer(json=...)``).  Raises `TypeError` or
+        `ValueError` if JSON cannot say it (NaN among others), and as `response` does.
         """
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        self.response(text, code, headers, content_type=JSON)
+        self.response(self.encode_json(value), code, headers, content_type=JSON)
 
     def response_file(
         self, path: str, code: int | None = None, headers: HeaderLines | Mapping[str, str] = ()
@@ -194,9 +203,20 @@ class Answering(Incoming):
         method, asked = self._asked_of_file(status, headers)
         self.send_reply(answer(file, method, asked), status, headers)
 
-    def _lines(self, headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
-        """The header lines of an answer: the caller's, then the new cookies."""
-        return [*pairs(headers), *(self.new_cookies or ())]
+    def lines(self, status: int, headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
+        """The header lines of an answer: the caller's, and what goes with it.
+
+        Whoever renders an answer asks for them, once, if there are `headers` or `pending` is not
+        ``None``.  The ``after_request`` functions are called here.
+        """
+        lines = [*pairs(headers)]
+        if self.after and not self.answered:
+            answer = Answer(status, lines)
+            for function in self.after:
+                function(cast("Request", self), answer)
+            lines = answer.headers
+        names = {name.lower() for name, _ in lines} - {"set-cookie"}
+        return lines + [line for line in self.pending or () if line[0].lower() not in names]
 
     def _head_of_reply(
         self,
@@ -209,8 +229,8 @@ class Answering(Incoming):
         if code in _WITHOUT_BODY:
             raise ValueError(f"status {code} has no body (RFC 9110, 6.4.1): a file cannot have it")
         status, head, _, _, _ = reply
-        if self.new_cookies:
-            headers = self._lines(headers)
+        if self.pending is not None:
+            headers = self.lines(code if status == 200 else status, headers)
         if (code != 200 and status == 200) or headers:
             head = changed_head(head, code if status == 200 else status, pairs(headers))
         return b"%b%b%b\r\n" % (head, date_line(), connection_line)

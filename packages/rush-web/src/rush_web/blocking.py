@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, cast
 from epollserver import Loop
 from rush_http import Pool
 
+from .values import answer_with
+
 if TYPE_CHECKING:
     from .detached import Detached
     from .request import Request
@@ -84,7 +86,9 @@ class Blocking:
 
 def _run(handler: "Handler", request: "Detached") -> None:
     try:
-        handler(cast("Request", request))  # but for what `Answering` has not
+        value = handler(cast("Request", request))  # but for what `Answering` has not
+        if value is not None:
+            answer_with(request, value, handler)
     except Exception as error:
         request.fail(error)
     except BaseException as error:  # SystemExit: of the process, a handler in a thread has no say

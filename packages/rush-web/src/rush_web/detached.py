@@ -44,7 +44,7 @@ class Detached(Snapshot, Answering):
 
     __slots__ = ("__weakref__", "_conn", "_deferred", "_exchange", "_failed", "_later", "_loop")
 
-    _changeable = Snapshot._changeable | {"code", "error", "new_cookies"}
+    _changeable = Snapshot._changeable | {"after", "code", "encode_json", "error", "pending"}
 
     _conn: "Connection"
     _deferred: Deferred
@@ -64,7 +64,8 @@ class Detached(Snapshot, Answering):
     ) -> None:
         Snapshot.__init__(self, request)
         self.code = request.code
-        self.new_cookies = request.new_cookies
+        self.pending, self.after = request.pending, request.after
+        self.encode_json = request.encode_json
         if request.known is not None and self.known is not None:
             # Its form goes along, with its files.
             self.known.form, request.known.form = request.known.form, None
@@ -109,11 +110,13 @@ class Detached(Snapshot, Answering):
         content_type: str = TEXT,
     ) -> None:
         """As `Request.response`."""
+        if code is None:
+            code = self.code
         self._carrier().send(
             render(
-                self.code if code is None else code,
+                code,
                 body.encode() if isinstance(body, str) else checked_body(body),
-                self._lines(headers) if headers or self.new_cookies else (),
+                self.lines(code, headers) if headers or self.pending is not None else (),
                 content_type=content_type,
                 connection_line=self._exchange.connection_line,
                 head_only=self.method == "HEAD",

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rush_http import Headers, HttpServer, Protocol
 
-from .explain import named
+from .failures import ErrorKind
 from .handlers import HandlersManager
+from .names import named
 from .redirects import Redirect
 from .request import Request
 from .routing import Handler, Route
@@ -34,7 +35,7 @@ class DevelopmentManager(HandlersManager):
     def __init__(
         self,
         handlers: Iterable[Route],
-        err_handlers: Mapping[str, Handler],
+        err_handlers: Mapping[ErrorKind, Handler],
         redirects: Mapping[str, Redirect],
         loader: "Loader | Mounts",
         http_server: HttpServer,
@@ -42,7 +43,7 @@ class DevelopmentManager(HandlersManager):
     ) -> None:
         super().__init__(handlers, err_handlers, redirects, loader, http_server, **options)
         self._loader = loader
-        self._plain.clear()  # so that each handler comes by `_find`
+        self._picks.clear()  # so that each handler comes by `_find`
 
     def __call__(
         self,
@@ -55,7 +56,12 @@ class DevelopmentManager(HandlersManager):
         headers: Headers,
     ) -> None:
         """Answer one request, and make its `Request` a stale one."""
-        request = self._request = _Fresh(self._http_server, self._loader, self._failed)
+        request = self._request = _Fresh(
+            self._http_server,
+            self._loader,
+            self._failures.answer,
+            encode_json=self._request.encode_json,
+        )
         request.handled_by = "an error handler"  # if nothing is found
         try:
             super().__call__(body, conn, protocol, method, path, query, headers)

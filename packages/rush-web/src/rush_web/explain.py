@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from rush_http import Head, Headers, HttpServer, Peer, RequestParser, header_line
+from rush_http import Head, Headers, HttpServer, NotFound, Peer, RequestParser, header_line
 from rush_loader import Loader
 
-from .files import OF_FILES, has_file
+from .failures import Failures
+from .files import OF_FILES, has_file, place_of
+from .hooks import functions_before
 from .incoming import NO_PARAMS
+from .names import named
 from .redirects import other_slash, to_other_slash, with_query
 from .request import Request
-from .routing import ANY_PATH, Handler, Route, Router
+from .routing import ANY_PATH, Handler, MethodNotAllowed, Route, Router
 
 if TYPE_CHECKING:
     from .server import WebServer
@@ -64,13 +67,6 @@ def described(route: Route) -> str:
     return f"{','.join(sorted(route.methods))} {path}{filtered}: {named(route.handler)}"
 
 
-def named(function: object) -> str:
-    """The name of a function, and its file and line if it is one of Python."""
-    name = getattr(function, "__qualname__", None) or repr(function)
-    code = getattr(function, "__code__", None)
-    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
-
-
 class _Asked:
     """One request, and what is tried for it."""
 
@@ -96,12 +92,16 @@ class _Asked:
     def explanation(self) -> Explanation:
         """Go the way of a request."""
         request, server = self._request, self._server
+        for function in server.hooks.before:
+            self._steps.append(f"before_request {named(function)}, unless it answers")
         if (redirect := server.redirects.get(request.path)) is not None:
             location = with_query(redirect[0], request.query if len(redirect) > 2 else "")
             return self._end("redirect", f"redirect {redirect[1]} to {location}", location=location)
         if server.redirects:
             self._steps.append("no redirect of this path")
         for route, params in self._tried():
+            for function in functions_before(route, server.hooks):
+                self._steps.append(f"before_request {named(function)}, unless it answers")
             answer = f"handler {described(route)}" + (f" with {dict(params)}" if params else "")
             return self._end("handler", answer, route=route, params=params)
         allowed = self._router.allowed(request.path)
@@ -119,11 +119,16 @@ class _Asked:
         if server.files is not None and request.method in ("GET", "HEAD"):
             if request.path.startswith(server.files):
                 name = request.path[len(server.files) - 1 :]
-                return self._end("file", f"file {name} of {server.root}, or 404 if there is none")
+                return self._end("file", f"file {name}{place_of(server)}, or 404 if there is none")
             self._steps.append(f"no file: the path does not begin with {server.files}")
         if allowed and request.method not in allowed:
-            return self._end("method", f"405 with Allow: {allow}", allow=allowed)
-        return self._end("nothing", "404: the not-found handler")
+            page = self._page(MethodNotAllowed())
+            return self._end("method", f"405 with Allow: {allow}{page}", allow=allowed)
+        return self._end("nothing", f"404{self._page(NotFound())}")
+
+    def _page(self, error: Exception) -> str:
+        kind, handler = Failures(self._server.error_handlers).find(error)
+        return ", a plain line" if kind is None else f": error handler {named(handler)}"
 
     def _end(self, kind: str, answer: str, **more: Any) -> Explanation:
         request = self._request

@@ -1,5 +1,6 @@
 """Files: whether a server has one at a path; nothing is kept of it."""
 
+import os
 from typing import TYPE_CHECKING
 
 from rush_loader import File, FileNotFound, Loader, Mounts
@@ -26,6 +27,12 @@ def has_file(server: "WebServer", path: str) -> bool:
         return False
     with loader:
         return _is_found(loader, below)
+
+
+def place_of(server: "WebServer") -> str:
+    """`` of`` and the folder that files come from; nothing if it is not one folder."""
+    root = server.loader.root if isinstance(server.loader, Loader) else server.root
+    return "" if root is None else f" of {os.path.abspath(root)}"
 
 
 def _is_found(loader: Loader | Mounts, path: str) -> bool:

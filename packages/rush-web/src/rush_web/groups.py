@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from .converters import CONVERTERS, Convert, Converter, own_converter
+from .hooks import After, Hooks
 from .redirects import Redirect, redirect_head, redirect_status
 from .routing import ANY_PATH, Filter, Handler, Route
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _H = TypeVar("_H", bound=Handler)
 _B = TypeVar("_B", bound="Callable[[Detached], object]")
+_A = TypeVar("_A", bound=After)
 
 
 class Group:
@@ -33,6 +35,8 @@ class Group:
         """The kinds of parameters by name."""
         self.blocking_handlers: set[Handler] = set() if within is None else within.blocking_handlers
         """The handlers that run in threads; of all groups of the server."""
+        self.hooks: Hooks = Hooks(None if within is None else within.hooks)
+        """The functions that run before and after the handlers."""
 
     def group(self, prefix: str) -> "Group":
         """A group whose paths begin with `prefix`, after the prefix of this one.
@@ -59,8 +63,9 @@ class Group:
         whatever no other handler takes.
         `filter` gets the request and returns whether the handler is for it; of several handlers
         for a path and method, the first whose filter says yes is called.
-        A handler gets the `Request` and answers it.  HEAD is answered where GET is, and OPTIONS
-        wherever there is a handler.
+        A handler gets the `Request` and answers it, or returns what its answer is made of: text,
+        bytes, a dict or list (JSON), ``(body, code)`` or ``(body, code, headers)``.  HEAD is
+        answered where GET is, and OPTIONS wherever there is a handler.
         Raises `ValueError` or `TypeError` for a route that could never match.
         """
         if isinstance(methods, str):
@@ -75,7 +80,7 @@ class Group:
         names = frozenset(method.upper() for method in methods)
 
         def register(handler: _H) -> _H:
-            self.routes.append(Route(full, handler, names, filter, self.converters))
+            self.routes.append(Route(full, handler, names, filter, self.converters, self.hooks))
             return handler
 
         return register
@@ -110,6 +115,32 @@ class Group:
         """
         self.blocking_handlers.add(cast(Handler, handler))
         return handler
+
+    def before_request(self, function: _H) -> _H:
+        """Call ``function(request)`` before every request; one that answers ends it there.
+
+        It answers as a handler does, by returning something, say.  Functions are called in the
+        order they were added, those of the server first.  At a server: for whatever is asked,
+        files, redirects and unknown paths too, before it is known who answers (``params`` is
+        empty).  At a group: for the handlers of the group, and of the groups below it, when one of
+        them was picked.
+        """
+        _check_callable(function)
+        self.hooks.before.append(function)
+        return function
+
+    def after_request(self, function: _A) -> _A:
+        """Call ``function(request, answer)`` when an answer is about to be sent.
+
+        `answer` is an `Answer`: its status, and its headers, to which more can be added.  In the
+        order they were added, those of the server first.  At a server: for every answer to a
+        request that was handled, files and errors too.  At a group: for those of its handlers.
+        `Request.raw_response` is sent as it is, without asking anybody.  Where such a function
+        raises, the answer is a plain 500.  Of an answer that a thread gives, it is called there.
+        """
+        _check_callable(function)
+        self.hooks.after.append(function)
+        return function
 
     def add_converter(self, name: str, convert: Convert) -> None:
         """Add a kind of parameter, for routes that are added after it: ``<hex:id>``.
@@ -164,3 +195,8 @@ class Group:
         if path and not path.startswith("/"):
             raise ValueError(f"a route's path begins with '/': {path!r:.80}")
         return self.prefix + path
+
+
+def _check_callable(function: object) -> None:
+    if not callable(function):
+        raise TypeError(f"a function is called with the request: {function!r:.80} is none")

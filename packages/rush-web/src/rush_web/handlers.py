@@ -1,37 +1,26 @@
 """HandlersManager: who answers a request, and what if that fails."""
 
-import logging
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from rush_http import (
-    REASONS,
-    Exchange,
-    Headers,
-    HttpError,
-    HttpServer,
-    NotFound,
-    Protocol,
-    date_line,
-)
+from rush_http import Exchange, Headers, HttpServer, NotFound, Protocol, date_line
 
-from .answering import Answering
 from .blocking import QUEUE, THREADS, Blocking, check_error_handlers, with_threads
+from .failures import ErrorKind, Failures
 from .files import OF_FILES
+from .hooks import Chosen, Hooks, ended
 from .incoming import NO_PARAMS
+from .jsons import EncodeJson, JsonName, json_encoder
+from .names import named
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
 from .request import Request
 from .routing import Handler, MethodNotAllowed, Route, Router
 from .static import StaticFiles
+from .values import answer_with
 
 if TYPE_CHECKING:
     from epollserver import Connection
     from rush_loader import Loader, Mounts
-
-_log = logging.getLogger("rush_web")
-
-NOT_FOUND = "not-found"
-INTERNAL_ERROR = "internal-error"
 
 _USUAL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -45,18 +34,21 @@ class HandlersManager:
     no handler does.  A path that is there, but not for the method, is `MethodNotAllowed`; a file is
     there for GET and HEAD.
 
-    If nothing is picked, or `FileNotFoundError` or `NotFound` comes out, the ``not-found`` error
-    handler answers.  Another `HttpError` below 500 is answered with its status.  Any other
-    exception is logged with its traceback, and the ``internal-error`` handler answers, as it does
-    for a handler that returns without an answer: the client is not left waiting.  An error handler
-    gets the request as every handler does, with `Request.error`; its answer has the status of the
-    error (404; 500, or that of an `HttpError` above) unless it names another.  One that fails
-    itself ends in a plain 500.
+    What a handler returns is its answer, if it has not answered itself.  One that does neither is
+    an error: the client is not left waiting.
+
+    For an exception, and if nothing is picked (`NotFound`), an error handler answers: the one for
+    its class, its status or its name, see `Failures`.  It gets the request as every handler does,
+    with `Request.error`; its answer has the status of the error (that of an `HttpError`, 404 for
+    `FileNotFoundError`, else 500) unless it names another, and the headers of an `HttpError`.  One
+    that fails itself ends in a plain 500.  Exceptions that are bugs are logged with their
+    traceback.
 
     The handlers in `blocking` run in threads, at most `blocking_threads` at a time, made when they
     are needed; `blocking_queue` requests wait for one, more are refused with 503.  `close` ends
     these threads; without such handlers there is nothing to close.
 
+    `hooks` are functions to be called before and after all that; `json` is what makes JSON.
     `redirects` are path to (location, status), or (location, status, whether to keep the query).
     `files` is a prefix such as ``/static/``.
     Raises `ValueError` or `TypeError` for what could never work.
@@ -65,7 +57,7 @@ class HandlersManager:
     def __init__(
         self,
         handlers: Iterable[Route],
-        err_handlers: Mapping[str, Handler],
+        err_handlers: Mapping[ErrorKind, Handler],
         redirects: Mapping[str, Redirect],
         loader: "Loader | Mounts",
         http_server: HttpServer,
@@ -75,30 +67,32 @@ class HandlersManager:
         blocking: Collection[Handler] = (),
         blocking_threads: int = THREADS,
         blocking_queue: int = QUEUE,
+        hooks: Hooks | None = None,
+        json: JsonName | EncodeJson = "json",
     ) -> None:
-        for name in err_handlers:
-            check_error_name(name)
         if files is not None:
             check_prefix(files)
-        self._err_handlers: dict[str, Handler] = {
-            NOT_FOUND: _status_page,
-            INTERNAL_ERROR: _status_page,
-            **err_handlers,
-        }
+        self._failures = Failures(err_handlers)
         self._http_server = http_server
         self._other_slash = trailing_slash == "redirect"
         self._blocking = Blocking(blocking_threads, blocking_queue, http_server.epoll.loop)
         if blocking:
             check_error_handlers(err_handlers.values(), blocking)
             handlers = with_threads(handlers, blocking, self._blocking)
-        self._router = Router(handlers)
+        self._hooks = Chosen(hooks, handlers)
+        self._router = Router(self._hooks.routes)
         self._redirects = {path: self._redirect(path, *where) for path, where in redirects.items()}
-        self._plain = self._router.plain | {
+        self._picks = self._router.plain | {
             path: dict.fromkeys(_USUAL_METHODS, redirect)
             for path, redirect in self._redirects.items()
         }
+        # What is called at once.  Where there are hooks, nothing is.
+        self._plain = {} if self._hooks else self._picks
+        self._pick = self._find_hooked if self._hooks else self._find
         self._static = StaticFiles(loader, http_server, files, self._is_free)
-        self._request = Request(http_server, loader, self._failed)
+        self._request = Request(
+            http_server, loader, self._failures.answer, encode_json=json_encoder(json)
+        )
 
     def __call__(
         self,
@@ -131,17 +125,19 @@ class HandlersManager:
             try:
                 handler = methods.get(method) if methods is not None else None
                 if handler is None:
-                    handler = self._find(request)
-                handler(request)
+                    handler = self._pick(request)
+                value = handler(request)
+                if value is not None:
+                    answer_with(request, value, handler)
             except Exception as error:
-                self._failed(request, error)
+                self._failures.answer(request, error)
             exchange: Exchange = conn.data
             if exchange.head is not None:
                 self._left(request, handler)
         finally:
             # What a client sent is kept no longer than it takes, and is never another's.
             request.body = request.conn = request.headers = None  # type: ignore[assignment]
-            request.known_args = request.new_cookies = None
+            request.known_args = request.pending = None
             request.params = NO_PARAMS
             if request.known is not None:
                 request.forget()
@@ -155,7 +151,16 @@ class HandlersManager:
         if request.later is not None and request.is_detached():
             request.later.handler = request.later.handler or handler
         elif not request.answered:
-            self._failed(request, RuntimeError(f"{handler!r} returned without an answer"))
+            silent = RuntimeError(f"{named(handler)} returned without an answer, and no value")
+            self._failures.answer(request, silent)
+
+    def _find_hooked(self, request: Request) -> Handler:
+        """`_find` for a server with functions that are called before, or after."""
+        request.pending = []
+        request.after = self._hooks.after
+        if ended(request, self._hooks.before):
+            return _nothing
+        return self._picks.get(request.path, {}).get(request.method) or self._find(request)
 
     def _find(self, request: Request) -> Handler:
         """Return what answers a request that path and method alone do not decide."""
@@ -181,8 +186,8 @@ class HandlersManager:
         raise NotFound(f"nothing answers {request!r}")
 
     def _is_free(self, path: str) -> bool:
-        """Whether nothing but a file can answer GET and HEAD of `path`."""
-        if path in self._redirects or self._router.may_match(path):
+        """Whether nothing but a file can answer GET and HEAD of `path`, and nobody is asked."""
+        if self._hooks or path in self._redirects or self._router.may_match(path):
             return False
         return not (self._other_slash and self._router.may_match(other_slash(path)))
 
@@ -197,53 +202,9 @@ class HandlersManager:
             )
 
         def redirect_with_query(request: Request) -> None:
-            request.redirect(with_query(location, request.query), code)
+            request.redirect(with_query(location, request.query if keep_query else ""), code)
 
-        return redirect_with_query if keep_query else redirect
-
-    def _failed(self, request: Answering, error: Exception) -> None:
-        """Find the answer to an exception; the traceback goes to the log if it is a bug."""
-        request.new_cookies = None
-        what = repr(request)  # now: a log that is written later would name another request
-        if request.answered:  # the first answer stands; it is too late for another
-            _log.error("%s failed after its answer: %s", what, error, exc_info=error)
-        elif isinstance(error, FileNotFoundError | NotFound):
-            if not isinstance(error, NotFound):
-                _log.info("%s is not found: %s", what, error)  # perhaps not the client's fault
-            self._answer_error(request, NOT_FOUND, 404, error)
-        elif isinstance(error, HttpError) and error.status < 500:
-            _log.info("%s refused: %s", what, error)
-            allow = {"Allow": error.allow} if isinstance(error, MethodNotAllowed) else {}
-            request.response(_page(error.status), error.status, allow)
-        else:
-            _log.error("%s failed: %s", what, error, exc_info=error)
-            status = error.status if isinstance(error, HttpError) else 500
-            self._answer_error(request, INTERNAL_ERROR, status, error)
-
-    def _answer_error(self, request: Answering, name: str, code: int, error: Exception) -> None:
-        request.error = error
-        request.code = code
-        handler = self._err_handlers[name]
-        try:
-            handler(cast(Request, request))  # but for what `Answering` has not
-            problem = "returned without an answer"
-        except Exception:
-            _log.exception("the %s handler failed for %s", name, repr(request))
-            problem = "failed"
-        finally:
-            request.error = None
-        if isinstance(request, Request) and request.later is not None and request.is_detached():
-            request.later.handler = handler
-        elif not request.answered:
-            what = repr(request)
-            _log.error("the %s handler %s: %s is answered with a plain 500", name, problem, what)
-            request.response(_page(500), 500)
-
-
-def check_error_name(name: str) -> None:
-    """Raise `ValueError` if there is no error handler of that name."""
-    if name not in (NOT_FOUND, INTERNAL_ERROR):
-        raise ValueError(f"no error handler {name!r}: use {NOT_FOUND!r} or {INTERNAL_ERROR!r}")
+        return redirect_with_query if keep_query or self._hooks else redirect
 
 
 def check_prefix(files: str) -> None:
@@ -270,10 +231,5 @@ def _to_other_slash(request: Request) -> None:
     request.redirect(with_query(to_other_slash(request.path), request.query), 308)
 
 
-def _status_page(request: Request) -> None:
-    """Answer an error with its status: what is there as long as nobody registers anything else."""
-    request.response(_page(request.code))
-
-
-def _page(status: int) -> str:
-    return f"{status} {REASONS.get(status, 'Error')}\n"
+def _nothing(request: Request) -> None:
+    """Follow an answer that was given before."""

@@ -11,6 +11,7 @@ from rush_http import TEXT, HeaderLines, HttpServer, Peer, render
 
 from .answering import Answering, checked_body
 from .detached import Detached, Failed, Later
+from .jsons import EncodeJson, encode_json
 
 if TYPE_CHECKING:
     from epollserver import Connection
@@ -22,16 +23,21 @@ class Request(Answering):
     """One request, as long as its handler runs; the same object serves the next one.
 
     A handler answers exactly once: `response`, `response_json`, `response_file`, `redirect` or
-    `raw_response`.
+    `raw_response`; or it returns what its answer is made of.
     """
 
     __slots__ = ("_failed", "_http_server", "conn", "later")
 
     def __init__(
-        self, http_server: HttpServer, loader: "Loader | Mounts", failed: Failed | None = None
+        self,
+        http_server: HttpServer,
+        loader: "Loader | Mounts",
+        failed: Failed | None = None,
+        *,
+        encode_json: EncodeJson = encode_json,
     ) -> None:
         """`failed` answers for a `Detached` that is dropped, or whose handler fails."""
-        super().__init__(loader)
+        super().__init__(loader, encode_json=encode_json)
         self._http_server = http_server
         self._failed = failed
         self.later: Later | None = None  # since when it is detached
@@ -57,7 +63,7 @@ class Request(Answering):
         return Detached(self, self._loader, self.conn, deferred, self.later, self._failed)
 
     def is_detached(self) -> bool:
-        """Whether it is to be answered by `detach`, or was."""
+        """Whether it is to be answered by what `detach` gave, or was."""
         return self.later is not None and self.later.head is self.conn.data.head
 
     @property
@@ -90,13 +96,15 @@ class Request(Answering):
         HEAD is left out.  Raises `ValueError` for headers that cannot be sent, `RuntimeError` if
         this request was answered already; nothing is sent then.
         """
+        if code is None:
+            code = self.code
         exchange: Exchange = self.conn.data
         self._http_server.send(
             self.conn,
             render(
-                self.code if code is None else code,
+                code,
                 body.encode() if isinstance(body, str) else checked_body(body),
-                self._lines(headers) if headers or self.new_cookies else (),
+                self.lines(code, headers) if headers or self.pending is not None else (),
                 content_type=content_type,
                 connection_line=exchange.connection_line,
                 head_only=self.method == "HEAD",

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 from rush_http import HttpError
 
 from .converters import CONVERTERS, TEXT, Convert, Converter
+from .values import Returned
 
 if TYPE_CHECKING:
+    from .hooks import Hooks
     from .request import Request
 
-Handler = Callable[["Request"], object]
+Handler = Callable[["Request"], Returned]
 Filter = Callable[["Request"], bool]
 
 ANY_PATH: Final = "*"
@@ -44,7 +46,7 @@ class MethodNotAllowed(HttpError):
     status = 405
 
     def __init__(self, message: str = "", *, allow: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message, headers={"Allow": allow})
         self.allow = allow
 
 
@@ -74,6 +76,8 @@ class Route:
     converters: Mapping[str, Converter] = field(
         default_factory=lambda: CONVERTERS, repr=False, compare=False
     )
+    hooks: "Hooks | None" = field(default=None, repr=False, compare=False)
+    """The functions of its group that run before and after the handler."""
     segments: "tuple[str | Parameter, ...]" = field(init=False, repr=False, compare=False)
     """The segments of the path, the literal ones as text."""
 

@@ -19,8 +19,11 @@ from .check import Problem, find_problems
 from .config import configure
 from .development import DevelopmentManager
 from .explain import Explanation, explain
+from .failures import ErrorKind, check_error_kind
+from .files import place_of
 from .groups import Group
-from .handlers import HandlersManager, check_error_name, check_prefix
+from .handlers import HandlersManager, check_prefix
+from .jsons import EncodeJson, JsonName, json_encoder
 from .prefork import Link, Order, Prefork
 from .routing import Handler
 from .sockets import open_sockets
@@ -52,8 +55,11 @@ class WebServer(Group):
     `blocking_threads` handlers that block may run at a time in each worker, and `blocking_queue`
     requests wait for them; see `blocking`.  With `development`, mistakes are told that would cost
     time to look for: see `StaleRequest`.
+    `json` makes the JSON of answers: the standard library's, ``"orjson"`` or ``"msgspec"`` if they
+    are installed, or a function from a value to `str` or `bytes`.
 
-    Raises `ValueError` for options that make no sense.
+    Raises `ValueError` for options that make no sense, `RuntimeError` for a package that is not
+    there.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class WebServer(Group):
         blocking_threads: int = THREADS,
         blocking_queue: int = QUEUE,
         development: bool = False,
+        json: JsonName | EncodeJson = "json",
     ) -> None:
         super().__init__()
         self.host = host
@@ -89,25 +96,32 @@ class WebServer(Group):
         self.blocking_threads = blocking_threads
         self.blocking_queue = blocking_queue
         self.development = development
-        self.error_handlers: dict[str, Handler] = {}
+        self.json = json
+        self.error_handlers: dict[ErrorKind, Handler] = {}
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
 
     # What is served
 
-    def error_handler(self, name: str) -> Callable[[_H], _H]:
-        """Decorate the handler for errors: ``"not-found"`` or ``"internal-error"``.
+    def error_handler(self, kind: ErrorKind) -> Callable[[_H], _H]:
+        """Decorate the handler for errors of a kind.
 
-        It gets the request, with `Request.error`; its answers have the status of the error unless
-        they name another.  Raises `ValueError` for another name.
+        That is a class of exceptions, a status (413), or a name: ``"not-found"`` (404) or
+        ``"internal-error"`` (500 and above).  If several fit, the nearest class answers, else the
+        one for the status, else the one for the name; `Exception` and `rush_http.HttpError`, which
+        stand for all, come last.
+        It gets the request, with `Request.error`, and answers as every handler does; its answers
+        have the status of the error unless they name another.  An exception with a handler for its
+        class is no bug, and leaves no traceback in the log.
+        Raises `ValueError` or `TypeError` for what no error can be.
         """
-        check_error_name(name)
+        check_error_kind(kind)
 
         def register(handler: _H) -> _H:
             if not callable(handler):
                 raise TypeError(f"an error handler must be callable, not {handler!r:.80}")
-            self.error_handlers[name] = handler
+            self.error_handlers[kind] = handler
             return handler
 
         return register
@@ -248,6 +262,8 @@ class WebServer(Group):
             blocking=self.blocking_handlers,
             blocking_threads=self.blocking_threads,
             blocking_queue=self.blocking_queue,
+            hooks=self.hooks,
+            json=self.json,
         )
 
     def _banner(self, sock: socket.socket) -> str:
@@ -257,9 +273,7 @@ class WebServer(Group):
         if self.routes or self.files is None:
             what.append(f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}")
         if self.files is not None:
-            root = self.loader.root if isinstance(self.loader, Loader) else self.root
-            of = "" if root is None else f" of {os.path.abspath(root)}"
-            what.append(f"the files{of} below {self.files}")
+            what.append(f"the files{place_of(self)} below {self.files}")
         workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
         return f"Rush serves {' and '.join(what)} at http://{shown}:{port}/ with {workers}."
 
@@ -278,6 +292,7 @@ class WebServer(Group):
                 f"trailing_slash is 'strict' or 'redirect', not {self.trailing_slash!r}"
             )
         check_threads(self.blocking_threads, self.blocking_queue)
+        json_encoder(self.json)
         if not self.grace >= 0:
             raise ValueError(f"grace is {self.grace!r}: it must be 0 seconds or more")
         if self.root is not None and self.loader is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from ..explain import named
+from ..names import named
 from ..routing import ANY_PATH, Parameter, Route
 
 MOST_ROUTES = 200
