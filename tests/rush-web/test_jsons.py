@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from rush_web import WebServer
+from rush_web.jsons import encode_json, encode_plainly
 
 VALUES = [
     {"a": 1, "b": [True, False, None], "ü": "<é>", "f": 1.5, "e": 1e300},
@@ -24,8 +25,11 @@ VALUES = [
 NAN, INFINITY = float("nan"), float("inf")
 
 
-@pytest.fixture(params=["json", "msgspec", "orjson"])
+@pytest.fixture(params=["json", "plain", "msgspec", "orjson"])
 def name(request):
+    """What ``json=`` is told; plain: the twin of the first one, by documented means only."""
+    if request.param == "plain":
+        return encode_plainly
     if request.param != "json":
         pytest.importorskip(request.param)
     return request.param
@@ -47,6 +51,9 @@ class Point:
     x: float
 
 
+CIRCULAR: list[object] = [1]
+CIRCULAR.append({"again": CIRCULAR})
+
 REFUSED = [
     {"a": NAN},
     [None, INFINITY],
@@ -56,7 +63,18 @@ REFUSED = [
     object(),
     {"a": object()},
     "\ud800",
+    CIRCULAR,
 ]
+
+
+def test_the_twin_says_the_very_same():
+    for value in (*VALUES, 1.0, -0.0, 1e22, 1e-7, 2**70, {1: {True: 2, None: 3, 1.5: 4}}, ((),)):
+        assert encode_json(value) == encode_plainly(value)
+    for value in (REFUSED[0], CIRCULAR, object(), {(): 1}):
+        for encode in (encode_json, encode_plainly, encode_json):
+            with pytest.raises((TypeError, ValueError)):
+                encode(value)
+    assert encode_json([1, {}]) == "[1,{}]"  # nothing is left of what failed
 
 
 @pytest.mark.parametrize("value", REFUSED)
