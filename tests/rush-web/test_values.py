@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
+from programs import eventually
 from rawclient import request
 
 TEXT = "text/plain; charset=utf-8"
@@ -120,7 +121,7 @@ def test_a_coroutine(app):
     client = app.start()
     assert client.get().status == 500
     assert client.get("/late").body == b"first"
-    lines = app.logged()
+    lines = eventually(lambda: len(app.logged()) == 2 and app.logged(), "two lines in the log")
     assert "returned a coroutine, and nobody awaits it (write def, not async def)" in lines[0]
     assert "late (" in lines[1]
 
@@ -134,8 +135,7 @@ def test_a_value_after_an_answer(app):
     client = app.start()
     client.send(request() + request())
     assert [client.response().body for _ in range(2)] == [b"first", b"first"]
-    assert len(app.logged()) == 2
-    for line in app.logged():
+    for line in eventually(lambda: len(app.logged()) == 2 and app.logged(), "two lines"):
         assert line.startswith("<Request GET '/'>: ")
         assert "twice (" in line
         assert "answered, and returned 'second' as well; the first answer stands" in line

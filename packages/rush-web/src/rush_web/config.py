@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rush_http import Limits
 
+from .names import named
 from .units import duration, number, one_of, shown_duration, shown_size, size
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ OPTIONS = (
     ),
     Option("blocking_threads", number(1, 10_000), "blocking handlers at a time in one worker"),
     Option("blocking_queue", number(0, 10**9), "requests that wait for them"),
+    Option(
+        *("json", one_of("json", "msgspec", "orjson"), "what makes the JSON of answers"),
+        metavar="json|msgspec|orjson",
+        shown=lambda value: value if isinstance(value, str) else named(value),
+    ),
 )
 
 
