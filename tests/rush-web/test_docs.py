@@ -161,6 +161,21 @@ def test_hello(example):
     assert program.stop() == 0
 
 
+NOT_NOTES = [
+    # body, what the answer says of it
+    (b"", "the body is no JSON: "),
+    (b"{", "the body is no JSON: "),
+    (b"\xff", "the body is no JSON: "),
+    (b"[]", "the body is a JSON object"),
+    (b'"x"', "the body is a JSON object"),
+    (b"{}", "'text' is text of 1 to 1000 characters"),
+    (b'{"text": 1}', "'text' is text of 1 to 1000 characters"),
+    (b'{"text": ""}', "'text' is text of 1 to 1000 characters"),
+    (b'{"text": "x", "tags": [1]}', "'tags' is a list of text"),
+    (b'{"text": "x", "id": 7}', "no 'id' here: there are text, tags"),
+]
+
+
 def test_api(example):
     program = example("api")
     with program.client() as client:
@@ -168,18 +183,33 @@ def test_api(example):
         def ask(method, path, body=b""):
             client.send(request(path, method=method, body=body))
             response = client.response()
+            assert response.headers["access-control-allow-origin"] == "*"
             return response.status, json.loads(response.body or b"null")
 
+        milk = {"id": 1, "text": "milk", "tags": []}
+        bread = {"id": 2, "text": "bread", "tags": ["shop"]}
         assert ask("GET", "/notes") == (200, [])
-        assert ask("POST", "/notes", b'{"text": "milk"}') == (201, {"id": 1, "text": "milk"})
-        assert ask("POST", "/notes", b'{"text": "bread"}') == (201, {"id": 2, "text": "bread"})
-        assert ask("GET", "/notes/2") == (200, {"id": 2, "text": "bread"})
-        assert ask("GET", "/notes?contains=il") == (200, [{"id": 1, "text": "milk"}])
+        assert ask("POST", "/notes", b'{"text": "milk"}') == (201, milk)
+        assert ask("POST", "/notes", b'{"text": "bread", "tags": ["shop"]}') == (201, bread)
+        assert ask("GET", "/notes/2") == (200, bread)
+        assert ask("GET", "/notes?contains=il") == (200, [milk])
+        assert ask("GET", "/notes?limit=1") == (200, [milk])
+        assert ask("GET", "/") == (200, {"notes": "/notes", "count": 2})
+        changed = {**milk, "text": "oat milk"}
+        assert ask("PATCH", "/notes/1", b'{"text": "oat milk"}') == (200, changed)
+        assert ask("PATCH", "/notes/1", b'{"text": 7}')[0] == 400
+        assert ask("GET", "/notes/1") == (200, changed)
         assert ask("DELETE", "/notes/1") == (204, None)
         for method in ("GET", "DELETE"):
-            assert ask(method, "/notes/1") == (404, {"error": "there is no /notes/1"})
-        for body in (b"", b"{", b"[]", b'"x"', b"{}", b'{"text": 1}', b"\xff"):
-            client.send(request("/notes", method="POST", body=body))
-            assert client.response().status == 400, body
-        assert ask("GET", "/notes") == (200, [{"id": 2, "text": "bread"}])
+            assert ask(method, "/notes/1") == (404, {"error": "there is no note 1"})
+        assert ask("GET", "/notes/x") == (404, {"error": "there is no /notes/x"})
+        assert ask("PUT", "/notes") == (405, {"error": "/notes is not for PUT"})
+        assert client.get("/notes", method="PUT").headers["allow"] == "GET, HEAD, OPTIONS, POST"
+        assert ask("GET", "/notes?limit=x") == (400, {"error": "'limit' is a number"})
+        for body, words in NOT_NOTES:
+            status, answer = ask("POST", "/notes", body)
+            assert status == 400
+            assert answer["error"].startswith(words)
+        assert ask("GET", "/notes") == (200, [bread])
     assert program.stop() == 0
+    assert "Traceback" not in str(program.log)

@@ -1,85 +1,159 @@
 """A JSON API: notes in memory, which one worker keeps.
 
 $ rush run api:server
-Rush serves 4 routes at http://127.0.0.1:9090/ with 1 worker.
+Rush serves 6 routes at http://127.0.0.1:9090/ with 1 worker.
 Ctrl-C stops it.
 
-$ curl -d '{"text": "milk"}' http://127.0.0.1:9090/notes
-{"id":1,"text":"milk"}
-$ curl "http://127.0.0.1:9090/notes?contains=il"
-[{"id":1,"text":"milk"}]
+$ curl -d '{"text": "milk", "tags": ["shop"]}' http://127.0.0.1:9090/notes
+{"id":1,"text":"milk","tags":["shop"]}
+$ curl "http://127.0.0.1:9090/notes?contains=il&limit=10"
+[{"id":1,"text":"milk","tags":["shop"]}]
+$ curl -X PATCH -d '{"text": "oat milk"}' http://127.0.0.1:9090/notes/1
+{"id":1,"text":"oat milk","tags":["shop"]}
 $ curl -X DELETE http://127.0.0.1:9090/notes/1
 $ curl http://127.0.0.1:9090/notes/1
-{"error":"there is no /notes/1"}
+{"error":"there is no note 1"}
+$ curl -d '{"text": 7}' http://127.0.0.1:9090/notes
+{"error":"'text' is text of 1 to 1000 characters"}
 """
 
 import json
+from dataclasses import asdict, dataclass, field
 from itertools import count
 
-from rush_http import BadRequest, NotFound
-from rush_web import Request, WebServer
+from rush_http import HttpError
+from rush_web import Answer, MethodNotAllowed, Request, Returned, WebServer
 
 # One worker: another one would have notes of its own.  With a database, take as many as there
 # are CPUs.
 server = WebServer(workers=1)
+api = server.group("/notes")
 
-notes: dict[str, str] = {}
+
+@dataclass
+class Note:
+    """One note; it checks itself, and says what is wrong."""
+
+    id: int
+    text: str
+    tags: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or not 1 <= len(self.text) <= 1000:
+            raise Unusable("'text' is text of 1 to 1000 characters")
+        if not isinstance(self.tags, list) or not all(isinstance(tag, str) for tag in self.tags):
+            raise Unusable("'tags' is a list of text")
+
+
+class Unusable(ValueError):
+    """What a client sent cannot be used; the message is for the client."""
+
+
+class NoSuchNote(LookupError):
+    """There is no note of that number."""
+
+
+notes: dict[int, Note] = {}
 numbers = count(1)
 
 
-def shown(number: str) -> dict[str, object]:
-    return {"id": int(number), "text": notes[number]}
-
-
-def existing(request: Request) -> str:
-    number: str = request.params["id"]
-    if number not in notes:
-        raise NotFound(f"there is no note {number!r:.20}")
-    return number
-
-
-@server.get("/notes")
-def all_of_them(request: Request) -> None:
-    wanted = request.parse_args().get("contains", "")
-    request.response_json([shown(number) for number, text in notes.items() if wanted in text])
-
-
-@server.post("/notes")
-def add(request: Request) -> None:
+def existing(request: Request) -> Note:
+    number: int = request.params["id"]
     try:
-        text = json.loads(request.body)["text"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadRequest('a note is JSON such as {"text": "milk"}') from error
-    if not isinstance(text, str):
-        raise BadRequest("the text of a note is a string")
-    number = str(next(numbers))
-    notes[number] = text
-    request.response_json(shown(number), 201, {"Location": f"/notes/{number}"})
+        return notes[number]
+    except KeyError:
+        raise NoSuchNote(number) from None
 
 
-@server.get("/notes/<id>")
-def one(request: Request) -> None:
-    request.response_json(shown(existing(request)))
+def sent(request: Request, *names: str) -> dict[str, object]:
+    """Return the object in the body; it may have these names only."""
+    try:
+        value = json.loads(request.body)
+    except ValueError as error:
+        raise Unusable(f"the body is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Unusable("the body is a JSON object")
+    if strange := value.keys() - set(names):
+        raise Unusable(f"no {min(strange)!r} here: there are {', '.join(names)}")
+    return value
 
 
-@server.delete("/notes/<id>")
-def delete(request: Request) -> None:
-    del notes[existing(request)]
-    request.response(code=204)
+# What a handler returns is its answer: here dicts and lists, so JSON.
 
 
-# The answers below have the status of the error: 404, 500.
+@server.get("/")
+def index(request: Request) -> Returned:
+    return {"notes": "/notes", "count": len(notes)}
 
 
-@server.error_handler("not-found")
-def not_found(request: Request) -> None:
+@api.get("")
+def some(request: Request) -> Returned:
+    args = request.parse_args()
+    wanted, limit = args.get("contains", ""), args.get("limit", "100")
+    if not limit.isdecimal() or len(limit) > 4:
+        raise Unusable("'limit' is a number")
+    found = [asdict(note) for note in notes.values() if wanted in note.text]
+    return found[: int(limit)]
+
+
+@api.post("")
+def add(request: Request) -> Returned:
+    values = {"text": None, **sent(request, "text", "tags")}
+    note = Note(next(numbers), **values)  # type: ignore[arg-type]  # it checks them
+    notes[note.id] = note
+    return asdict(note), 201, {"Location": f"/notes/{note.id}"}
+
+
+@api.get("/<int:id>")
+def one(request: Request) -> Returned:
+    return asdict(existing(request))
+
+
+@api.patch("/<int:id>")
+def change(request: Request) -> Returned:
+    note = Note(**{**asdict(existing(request)), **sent(request, "text", "tags")})
+    notes[note.id] = note
+    return asdict(note)
+
+
+@api.delete("/<int:id>")
+def delete(request: Request) -> Returned:
+    del notes[existing(request).id]
+    return "", 204
+
+
+# Errors are JSON too.  What has no status of its own has that of the error: 404, 405, 500.
+
+
+@server.error_handler(Unusable)
+def unusable(request: Request) -> Returned:
+    return {"error": str(request.error)}, 400
+
+
+@server.error_handler(NoSuchNote)
+def no_such_note(request: Request) -> Returned:
+    return {"error": f"there is no note {request.params['id']}"}, 404
+
+
+@server.error_handler(MethodNotAllowed)
+def not_allowed(request: Request) -> Returned:
+    return {"error": f"{request.path} is not for {request.method}"}  # Allow goes along
+
+
+@server.error_handler(HttpError)
+def refused(request: Request) -> Returned:
     # Not `request.error`: its message is for the log.
-    request.response_json({"error": f"there is no {request.path}"})
+    return {"error": f"there is no {request.path}" if request.code == 404 else "refused"}
 
 
 @server.error_handler("internal-error")
-def failed(request: Request) -> None:
-    request.response_json({"error": "that went wrong; the log says how"})
+def failed(request: Request) -> Returned:
+    return {"error": "that went wrong; the log says how"}
+
+
+@server.after_request
+def let_any_page_read(request: Request, answer: Answer) -> None:
+    answer.set_header("Access-Control-Allow-Origin", "*")
 
 
 if __name__ == "__main__":
