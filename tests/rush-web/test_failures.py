@@ -139,6 +139,31 @@ def test_statuses_of_what_is_not_picked(app):
     assert client.get("/?a=1", method="POST").status == 400
 
 
+NEVER_ASKED = [
+    # what is sent, the status
+    (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+    (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
+    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"x" * 100_000), 431),
+]
+
+
+@pytest.mark.parametrize(("wire", "status"), NEVER_ASKED)
+def test_what_no_handler_hears_of(app, wire, status):
+    """It is refused before there is a request to ask anybody about."""
+    server = WebServer()
+    for kind in (status, Exception):
+        server.error_handler(kind)(lambda request: "handled")
+    server.before_request(lambda request: "handled")
+    server.after_request(lambda request, answer: answer.set_header("X-Handled", "1"))
+    client = app.serve(server)
+    client.send(wire)
+    answer = client.response()
+    assert (answer.status, answer.headers["connection"]) == (status, "close")
+    assert answer.body.startswith(b"%d " % status)
+    assert "x-handled" not in answer.headers
+
+
 HEADERS = [
     # what the error handler does, what Retry-After is then
     (None, "5"),

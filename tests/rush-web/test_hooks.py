@@ -5,6 +5,7 @@ import pytest
 from rawclient import request
 from rush_http import BadRequest
 from rush_web import Answer, WebServer
+from rush_web.hooks import Chosen
 
 
 @pytest.fixture
@@ -323,3 +324,20 @@ def test_set_header():
     answer = Answer(200, [("A", "1"), ("B", "2"), ("a", "3")])
     answer.set_header("a", "4")
     assert answer.headers == [("B", "2"), ("a", "4")]
+
+
+def test_functions_before_a_group_concern_nobody_else(app):
+    """Files stay noted, and heads ready: only handlers of the group are wrapped."""
+    server = WebServer()
+    server.group("/api").before_request(lambda request: None)
+    assert not Chosen(server.hooks, server.routes)
+    api = server.group("/api")
+    api.before_request(lambda request: ("no", 403))
+    api.get("/x")(lambda request: "yes")
+    server.get("/y")(lambda request: "yes")
+    assert not Chosen(server.hooks, server.routes)
+    client = app.serve(server)
+    assert client.get("/api/x").status == 403
+    assert client.get("/y").status == 200
+    api.after_request(lambda request, answer: None)
+    assert Chosen(server.hooks, server.routes)

@@ -57,7 +57,8 @@ class Hooks:
 class Chosen:
     """The functions of a server as they are when it starts.
 
-    It is false if there are none, not even in a group.
+    It is false if nothing but handlers is concerned: if there are none, or only some that run
+    before those of a group.
     """
 
     def __init__(self, hooks: Hooks | None, routes: "Iterable[Route]") -> None:
@@ -79,12 +80,13 @@ class Chosen:
         after = self.after + tuple(function for group in groups for function in group.after)
         if not before and after == self.after:
             return route
-        self._any = True
+        self._any = self._any or bool(after)
         handler = route.handler
 
         @wraps(handler)
         def hooked(request: "Request") -> Returned:
-            request.after = after
+            if after:
+                request.after = after
             return None if ended(request, before) else handler(request)
 
         return replace(route, handler=hooked)
