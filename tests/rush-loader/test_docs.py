@@ -31,6 +31,7 @@ def test_the_readme_has_programs():
     assert len(PROGRAMS) >= 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("program", "printed"), PROGRAMS)
 def test_the_programs_of_the_readme(tmp_path, program, printed):
     done = subprocess.run(
@@ -44,6 +45,7 @@ def test_the_programs_of_the_readme(tmp_path, program, printed):
     assert (done.stdout, done.stderr) == (printed, "")
 
 
+@pytest.mark.once
 def test_watch_config(tmp_path):
     config = tmp_path / "config.toml"
     config.write_text("level = 1")
@@ -65,6 +67,7 @@ def test_the_examples_can_be_imported():
     assert callable(runpy.run_path(str(PACKAGE / "examples" / "watch_config.py"))["main"])
 
 
+@pytest.mark.once
 def test_serve_files(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "page.html").write_text("<h1>Hello</h1>")

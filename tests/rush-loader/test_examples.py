@@ -34,6 +34,7 @@ def run():
             process.kill()
 
 
+@pytest.mark.once
 def test_tail(run, write):
     one, two = write("one.log", "old\n"), write("two.log", "")
     process = run("tail.py", one, two)
@@ -53,6 +54,7 @@ def test_tail(run, write):
     assert process.stdout.readline() == "anew\n"
 
 
+@pytest.mark.once
 def test_templates(run, write, save, tmp_path, eventually):
     pytest.importorskip("jinja2")
     base = write("templates/base.html", "{% block body %}{% endblock %}!")
