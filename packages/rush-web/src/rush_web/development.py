@@ -43,6 +43,7 @@ class DevelopmentManager(HandlersManager):
     ) -> None:
         super().__init__(handlers, err_handlers, redirects, loader, http_server, **options)
         self._loader = loader
+        self._encode_json = self._request.encode_json
         self._picks.clear()  # so that each handler comes by `_find`
 
     def __call__(
@@ -60,7 +61,7 @@ class DevelopmentManager(HandlersManager):
             self._http_server,
             self._loader,
             self._failures.answer,
-            encode_json=self._request.encode_json,
+            encode_json=self._encode_json,
         )
         request.handled_by = "an error handler"  # if nothing is found
         try:
