@@ -135,6 +135,37 @@ def test_what_it_raises_goes_to_the_error_handlers(app):
     assert app.client().get("/forbidden").status == 403
 
 
+def test_what_it_returns_is_its_answer(app):
+    values = {"/text": "text", "/json": {"a": 1}, "/all": ("x", 201, {"X-A": "1"}), "/bad": 1}
+    app.route("/<name>")(handler := lambda request: values[request.path])
+    client = app.start(blocking={handler})
+    assert client.get("/text").body == b"text"
+    assert client.get("/json").body == b'{"a":1}'
+    response = client.get("/all")
+    assert (response.status, response.body, response.headers["x-a"]) == (201, b"x", "1")
+    assert client.get("/bad").status == 500
+
+
+def test_functions_before_and_after_it(app):
+    """Those before it run in the server's thread, those after it in the one that answers."""
+    threads = []
+    server = WebServer()
+
+    @server.before_request
+    def before(request):
+        threads.append(threading.current_thread().name)
+
+    @server.after_request
+    def after(request, answer):
+        threads.append(threading.current_thread().name)
+        answer.set_header("X-Path", request.path)
+
+    app.route("/")(handler := lambda request: "text")
+    response = app.start(blocking={handler}, hooks=server.hooks).get()
+    assert (response.body, response.headers["x-path"]) == (b"text", "/")
+    assert threads == ["epollserver", "rush-1"]
+
+
 def test_one_that_returns_without_an_answer(app):
     @app.route("/")
     def silent(request):

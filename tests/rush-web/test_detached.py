@@ -10,7 +10,7 @@ import pytest
 from programs import eventually
 from rawclient import PATIENCE, request
 from rush_http import Forbidden, NotFound, render
-from rush_web import Detached, Snapshot
+from rush_web import Detached, Snapshot, WebServer
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_dropped_without_an_answer(app, later):
         assert client.response().status == 500
         assert client.get().body == b"now"
         (line,) = app.logged()
-        assert "<Detached GET '/later'> failed: <function " in line
+        assert "<Detached GET '/later'> failed: " in line
         assert "keep_for_later" in line
         assert "let go of it without an answer" in line
 
@@ -254,7 +254,7 @@ def test_dropped_in_a_circle(app):
         circle = [request.detach()]
         circle.append(circle)
 
-    app.route("/collect")(lambda request: (gc.collect(), request.response()))
+    app.route("/collect")(lambda request: str(gc.collect() * 0))
     client = app.start()
     client.send(request())
     assert app.client().get("/collect").status == 200
@@ -341,6 +341,22 @@ def test_an_error_handler_that_answers_later(app, name):
         (404, b"NotFound") if name == "not-found" else (500, b"ValueError")
     )
     assert all("plain 500" not in line for line in app.logged(logging.INFO))
+
+
+def test_a_function_before_the_handler_that_answers_later(app):
+    queue = SimpleQueue()
+    server = WebServer()
+
+    @server.before_request
+    def before(request):
+        queue.put(request.detach())
+
+    app.route("/")(lambda request: "not asked")
+    client = app.start(hooks=server.hooks)
+    client.send(request("/"))
+    queue.get(timeout=PATIENCE).response("before")
+    assert client.response().body == b"before"
+    assert app.logged() == []
 
 
 # Forms

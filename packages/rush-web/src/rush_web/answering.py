@@ -53,8 +53,8 @@ class Answering(Incoming):
 
     # What carries an answer to the client; `Request` says what each does.
 
-    def is_detached(self) -> bool:
-        """Whether somebody else is to answer, or has: see `Request.detach`."""
+    def comes_later(self, handler: object) -> bool:
+        """Whether somebody else is to answer; `handler` is who has left it to them."""
         return False
 
     @abstractmethod

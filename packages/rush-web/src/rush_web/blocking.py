@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from epollserver import Loop
 from rush_http import Pool
 
+from .names import named
 from .values import answer_with
 
 if TYPE_CHECKING:
@@ -74,10 +75,10 @@ class Blocking:
         if now - self._told >= _TOLD_EVERY:
             self._told = now
             _log.warning(
-                "%r for %r is refused with 503: all %d threads are busy, and %d requests wait "
+                "%r for %s is refused with 503: all %d threads are busy, and %d requests wait "
                 "(blocking_threads, blocking_queue)",
                 request,
-                handler,
+                named(handler),
                 self._threads,
                 self._queue,
             )
@@ -92,7 +93,7 @@ def _run(handler: "Handler", request: "Detached") -> None:
     except Exception as error:
         request.fail(error)
     except BaseException as error:  # SystemExit: of the process, a handler in a thread has no say
-        request.fail(RuntimeError(f"{handler!r} raised {error!r}"))
+        request.fail(RuntimeError(f"{named(handler)} raised {error!r}"))
 
 
 def with_threads(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rush_http import TEXT, Deferred, Exchange, HeaderLines, render
 
 from .answering import Answering, checked_body
+from .names import named
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -166,6 +167,6 @@ class Detached(Snapshot, Answering):
         try:
             if not self.answered:  # else it was on its way
                 handler = self._later.handler
-                self._failed(self, RuntimeError(f"{handler!r} let go of it without an answer"))
+                self._failed(self, RuntimeError(f"{named(handler)} let go of it without an answer"))
         finally:
             super().__del__()

@@ -91,11 +91,7 @@ class Failures:
             problem = "failed"
         finally:
             request.error = None
-        if request.is_detached():
-            later = cast("Request", request).later
-            if later is not None:
-                later.handler = handler
-        elif not request.answered:
+        if not (request.answered or request.comes_later(handler)):
             _log.error("the %s handler %s: %s is answered with a plain 500", name, problem, what)
             request.code, request.after, request.pending = 500, (), None
             status_page(request)

@@ -132,8 +132,9 @@ class HandlersManager:
             except Exception as error:
                 self._failures.answer(request, error)
             exchange: Exchange = conn.data
-            if exchange.head is not None:
-                self._left(request, handler)
+            if exchange.head is not None and not (request.answered or request.comes_later(handler)):
+                silent = RuntimeError(f"{named(handler)} returned without an answer, and no value")
+                self._failures.answer(request, silent)
         finally:
             # What a client sent is kept no longer than it takes, and is never another's.
             request.body = request.conn = request.headers = None  # type: ignore[assignment]
@@ -145,14 +146,6 @@ class HandlersManager:
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""
         self._blocking.close(seconds)
-
-    def _left(self, request: Request, handler: object) -> None:
-        """See to a request that `handler` has left without an answer: it comes later, or never."""
-        if request.later is not None and request.is_detached():
-            request.later.handler = request.later.handler or handler
-        elif not request.answered:
-            silent = RuntimeError(f"{named(handler)} returned without an answer, and no value")
-            self._failures.answer(request, silent)
 
     def _find_hooked(self, request: Request) -> Handler:
         """`_find` for a server with functions that are called before, or after."""

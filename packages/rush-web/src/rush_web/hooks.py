@@ -104,9 +104,6 @@ def ended(request: "Request", before: "Iterable[Handler]") -> bool:
         value = function(request)
         if value is not None:
             answer_with(request, value, function)
-        if request.later is not None and request.is_detached():
-            request.later.handler = request.later.handler or function
-            return True
-        if request.answered:
+        if request.answered or request.comes_later(function):
             return True
     return False

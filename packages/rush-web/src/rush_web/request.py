@@ -66,6 +66,13 @@ class Request(Answering):
         """Whether it is to be answered by what `detach` gave, or was."""
         return self.later is not None and self.later.head is self.conn.data.head
 
+    def comes_later(self, handler: object) -> bool:
+        """Whether it is detached; `handler` is who has done it, if nobody was named before."""
+        if self.later is None or not self.is_detached():
+            return False
+        self.later.handler = self.later.handler or handler
+        return True
+
     @property
     def answered(self) -> bool:
         """Whether no answer is waited for: it was given, or the handler closed the connection."""

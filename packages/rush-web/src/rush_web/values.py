@@ -32,7 +32,7 @@ def answer_with(request: "Answering", value: object, by: object) -> None:
     If it was answered before, or is answered by another, that stands, and the log says so.
     Raises `TypeError` for what is no answer, and as `Request.response` does.
     """
-    if request.answered or request.is_detached():
+    if request.answered or request.comes_later(by):
         if inspect.iscoroutine(value):
             value.close()  # or Python warns of it, somewhere else
         _log.error(
