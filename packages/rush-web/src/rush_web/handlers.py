@@ -90,8 +90,9 @@ class HandlersManager:
         self._plain = {} if self._hooks else self._picks
         self._pick = self._find_hooked if self._hooks else self._find
         self._static = StaticFiles(loader, http_server, files, self._is_free)
+        self._encode_json = json_encoder(json)
         self._request = Request(
-            http_server, loader, self._failures.answer, encode_json=json_encoder(json)
+            http_server, loader, self._failures.answer, encode_json=self._encode_json
         )
 
     def __call__(
