@@ -61,12 +61,14 @@ class App:
         self.server, self.loader, self.address = server, loader, server.address
         return self.client()
 
-    def serve(self, made):
+    def serve(self, made, manager_class=HandlersManager):
         """Serve what was registered with a `WebServer`; returns a client."""
         self.routes, self.errors, self.redirects = made.routes, made.error_handlers, made.redirects
         return self.start(
+            manager_class=manager_class,
             files=made.files,
             trailing_slash=made.trailing_slash,
+            blocking=made.blocking_handlers,
             hooks=made.hooks,
             json=made.json,
         )

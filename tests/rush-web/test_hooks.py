@@ -4,7 +4,7 @@ import pytest
 
 from rawclient import request
 from rush_http import BadRequest
-from rush_web import Answer, WebServer
+from rush_web import Answer, DevelopmentManager, WebServer
 from rush_web.hooks import Chosen
 
 
@@ -341,3 +341,69 @@ def test_functions_before_a_group_concern_nobody_else(app):
     assert client.get("/y").status == 200
     api.after_request(lambda request, answer: None)
     assert Chosen(server.hooks, server.routes)
+
+
+# Answers that come later
+
+
+def test_answers_that_come_later(app, server):
+    """By `detach`, from a thread, and where those fail."""
+    seen = []
+
+    @server.after_request
+    def harden(request, answer):
+        seen.append((request.path, answer.code))
+        answer.set_header("X-A", "1")
+
+    @server.get("/detached")
+    def detached(request):
+        request.detach().response_json([1])
+
+    @server.get("/blocking")
+    @server.blocking
+    def blocking(request):
+        return {"a": 1}, 201
+
+    @server.get("/file-later")
+    @server.blocking
+    def file_later(request):
+        request.response_file("/a.txt")
+
+    @server.get("/bug-later")
+    @server.blocking
+    def bug_later(request):
+        raise BadRequest("no", headers={"X-B": "2"})
+
+    client = app.serve(server)
+    for path, status, body in (
+        ("/detached", 200, b"[1]"),
+        ("/blocking", 201, b'{"a":1}'),
+        ("/file-later", 200, b"a file"),
+        ("/bug-later", 400, b"400 Bad Request\n"),
+    ):
+        for _ in range(2):
+            answer = client.get(path)
+            assert (answer.status, answer.body, answer.headers["x-a"]) == (status, body, "1")
+            assert answer.headers.get("x-b") == ("2" if status == 400 else None)
+        assert seen == [(path, status)] * 2
+        seen.clear()
+
+
+def test_before_that_detaches(app, server):
+    @server.before_request
+    def later(request):
+        request.detach().response("later")
+
+    client = app.serve(server)
+    for path in ("/", "/static/a.txt", "/nothing"):
+        assert client.get(path).body == b"later"
+    assert app.logged() == []
+
+
+def test_hooks_in_development(app, server):
+    server.before_request(lambda request: None)
+    server.after_request(lambda request, answer: answer.set_header("X-A", "1"))
+    client = app.serve(server, DevelopmentManager)
+    for path, status, body in PATHS:
+        answer = client.get(path)
+        assert (answer.status, answer.body, answer.headers["x-a"]) == (status, body, "1")

@@ -171,3 +171,25 @@ def test_an_error_handler_that_returns_nonsense(app):
     answer = app.start().get("/x")
     assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
     assert "nonsense" in app.log.text
+
+
+def test_a_value_of_who_has_detached(app):
+    @app.route("/")
+    def handler(request):
+        request.detach().response("detached")
+        return "returned"
+
+    @app.route("/kept")
+    def kept(request):
+        later.append(request.detach())
+        return "returned"
+
+    later = []
+    client = app.start()
+    assert client.get().body == b"detached"
+    client.send(request("/kept"))
+    line = eventually(lambda: len(app.logged()) == 2 and app.logged()[1], "a line in the log")
+    assert "kept (" in line
+    assert "has detached it, and returned 'returned' as well" in line
+    later.pop().response("detached")
+    assert client.response().body == b"detached"
