@@ -260,6 +260,35 @@ def test_stream_goes_on_within_the_grace(running):
         assert running.has_returned()
 
 
+@pytest.mark.parametrize("begins", ["before", "while it stops"])
+def test_stream_that_would_never_end_is_told(running, begins):
+    running = running()
+
+    def callback(body, conn, protocol, method, path, *rest):
+        if path == "/plain":
+            running.server.respond(conn, b"plain")
+            return
+        stream = running.server.start_stream(conn, length=3)
+        stream.on_stop(lambda: (stream.write(b"bye"), stream.finish()))
+        running.waiting.put(stream)
+
+    running.server.on_message_complete = callback
+    with RawClient(running.address) as client:
+        client.send(request("/") if begins == "before" else request("/")[:-1])
+        if begins == "before":
+            running.waiting.get(timeout=PATIENCE)
+        else:
+            with RawClient(running.address) as other:  # so the half request has been read
+                other.get("/plain")
+        running.stop(PATIENCE, idle_grace=0.01)
+        if begins != "before":
+            client.send(b"\n")
+        assert client.response().body == b"bye"
+        assert client.rest() == b""
+        client.sock.close()
+        assert running.has_returned()
+
+
 def test_request_behind_a_stream_is_answered(running):
     """The client could not know that the server is stopping."""
     running = running()

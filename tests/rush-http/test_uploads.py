@@ -73,7 +73,8 @@ class Uploads:
     def ask(self, conn, head):
         self.asked.append(head.path)
         if head.path == "/whole":
-            return None
+            limit = head.headers.get("x-limit")
+            return None if limit is None else int(limit)
         if head.path == "/answer":
             self.server.respond(conn, b"no need", 401)
             return None
@@ -155,6 +156,8 @@ def test_never_asked_without_a_body(uploads, method):
         ("/", ["Content-Length: 6"], {"body_bytes": 5}, 413),
         ("/whole", ["Content-Length: 6"], {"body_bytes": 5}, 413),
         ("/whole", ["Content-Length: 5"], {"body_bytes": 5}, 100),
+        ("/whole", ["X-Limit: 10", "Content-Length: 11"], {}, 413),
+        ("/whole", ["X-Limit: 10", "Content-Length: 10"], {"body_bytes": 5}, 100),
         ("/", [CHUNKED], {}, 100),
         ("/answer", ["Content-Length: 6"], {}, 401),
         ("/answer", [CHUNKED], {}, 401),
@@ -172,6 +175,17 @@ def test_continue_or_the_answer(serve, path, lines, limits, status):
             assert answer.headers["connection"] == "close"
             client.sock.settimeout(PATIENCE)
             assert client.rest() == b""
+
+
+def test_a_whole_body_with_a_limit_of_its_own(serve):
+    uploads = Uploads(serve, limits=Limits(body_bytes=5))
+    with RawClient(uploads.address) as client:
+        client.send(put("/whole", "X-Limit: 10", body=b"0123456789"))
+        assert client.response().body == b"/whole 0123456789"
+        client.send(put("/whole", CHUNKED, "X-Limit: 10") + b"6\r\nabcdef\r\n6\r\nabcdef\r\n")
+        assert client.response().status == 413
+        assert client.rest() == b""
+    assert uploads.server.bodies_bytes == 0
 
 
 def test_too_large_while_it_comes(uploads):

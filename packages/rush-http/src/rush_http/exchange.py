@@ -148,9 +148,12 @@ class Exchange(Outgoing):
         server = self.server
         self.phase = BODY
         self.since = now = server.epoll.loop.now
-        if server.on_head_complete is None or not self._show(conn, head):
+        limit: int | None = server.limits.body_bytes
+        if server.on_head_complete is not None:
+            limit = self._show(conn, head)
+        if limit is not None:
             self.upload = WholeBody(server, now, self.head is None)
-            self.parser.limit_body(server.limits.body_bytes)  # refused before 100 Continue
+            self.parser.limit_body(limit)  # refused before 100 Continue
         elif self.head is None:
             return  # answered already
         if head.expects_continue and not self.parser.buffered:
@@ -164,8 +167,8 @@ class Exchange(Outgoing):
             else:
                 self.add(_CONTINUE)
 
-    def _show(self, conn: Connection, head: Head) -> bool:
-        """Ask `on_head_complete` about a body; return whether that is settled.
+    def _show(self, conn: Connection, head: Head) -> int | None:
+        """Ask `on_head_complete` about a body; return how large it may be, if it is taken whole.
 
         An answer that is given there says ``Connection: close`` if the body could be long, or may
         never come (RFC 9110, 10.1.1); after it, nobody can tell whether somebody takes the body.
@@ -179,20 +182,20 @@ class Exchange(Outgoing):
         droppable = short and not head.expects_continue
         self.connection_line = line if droppable else CLOSE
         receiver = self._receiver(conn, head)
-        if receiver is not None:
+        if isinstance(receiver, BodyReceiver):
             if self.head is not None:
                 self.connection_line = line
             self.upload = StreamedBody(receiver, server.epoll.loop, lambda: self._resumed(conn))
             limit = receiver.limit_bytes
             self.parser.limit_body(server.limits.body_bytes if limit is None else limit)
-            return True
+            return None
         if self.head is not None:
             # It awaits its answer when the body is there; who deferred that holds the same head,
             # and may answer before.
             self._shown = self._request = self.head
             if self.deferred is None or self.deferred.head is not self.head:
                 self.head = None
-            return False
+            return server.limits.body_bytes if receiver is None else receiver
         if droppable:
             self.upload = DroppedBody(self.since)
         elif self.stream is not None:
@@ -200,9 +203,9 @@ class Exchange(Outgoing):
             conn.pause(self.peer_left)
         else:
             self.phase = LAST
-        return True
+        return None
 
-    def _receiver(self, conn: Connection, head: Head) -> BodyReceiver | None:
+    def _receiver(self, conn: Connection, head: Head) -> BodyReceiver | int | None:
         assert self.server.on_head_complete is not None
         try:
             return self.server.on_head_complete(conn, head)
@@ -286,6 +289,8 @@ class Exchange(Outgoing):
         if self.head is not None:
             self.unannounced = self.connection_line is not CLOSE
             self.connection_line = CLOSE
+        elif self.stream is not None:
+            self.stream.server_stops()
         elif self.upgraded is not None and self.upgraded.on_stop is not None:
             self.server.epoll.loop.call_soon(self.upgraded.on_stop)
 

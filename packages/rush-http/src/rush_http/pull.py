@@ -48,7 +48,11 @@ class Pull:
                 self.close()
                 self._stream.finish()
         except Exception as error:
-            _log.error("a streamed answer failed, its connection is closed", exc_info=error)
+            _log.error(
+                "a streamed answer failed, its connection is closed: %r",
+                self._pieces,
+                exc_info=error,
+            )
             self._stream.abort()
             self.close()
 

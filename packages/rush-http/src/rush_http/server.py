@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 OnMessageComplete = Callable[[bytes, Connection, Protocol, str, str, str, Headers], object]
 """What `HttpServer` calls: body, conn, protocol, method, path, query, headers."""
 
-OnHeadComplete = Callable[[Connection, Head], BodyReceiver | None]
+OnHeadComplete = Callable[[Connection, Head], BodyReceiver | int | None]
 """What `HttpServer` asks about a body, when its head is complete: conn, head."""
 
 # recv(2) of 64 KiB costs the same as of 1 KiB; from 256 KiB on the allocation costs more than it.
@@ -62,8 +62,9 @@ class HttpServer(Answers):
 
     ``on_head_complete(conn, head)`` is asked about every request that has a body, before that is
     read.  It returns a `BodyReceiver`, which gets the body in pieces; or ``None``, and
-    ``on_message_complete`` gets it whole; or it answers at once (also by raising an `HttpError`),
-    and what comes of the body is dropped.
+    ``on_message_complete`` gets it whole; or a number, which is how many bytes it may have then, in
+    place of ``Limits.body_bytes``; or it answers at once (also by raising an `HttpError`), and what
+    comes of the body is dropped.
 
     `ssl_context` (`ssl.SSLContext`): speak TLS; nothing else changes.  `exclusive`: see
     `EpollServer`.

@@ -70,6 +70,7 @@ class ResponseStream:
         "_start",
         "_state",
         "_status",
+        "_stopping",
         "_thread",
         "_until_close",
         "_waits",
@@ -101,6 +102,7 @@ class ResponseStream:
         self._chunked = self._until_close = False
         self._finished = self._waits = False
         self._gone = Gone()
+        self._stopping = Gone()
         self._written_bytes = 0  # payload that `write` was given
         self._added_bytes = 0  # of it: what has come to the server's thread
         self._left_bytes = 0  # of that: what has left for the socket
@@ -182,6 +184,14 @@ class ResponseStream:
         """
         self._gone.tell(callback, self._exchange.server.epoll.loop)
 
+    def on_stop(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once, in the server's thread, if the server stops before `finish`.
+
+        For what would never end by itself: `finish` there, or stopping waits for its grace.  If
+        the server is stopping already, `callback` is called soon.
+        """
+        self._stopping.tell(callback, self._exchange.server.epoll.loop)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until `write` would be ``True`` again; for threads that are not the server's.
 
@@ -218,6 +228,8 @@ class ResponseStream:
             # Once more: that the client has left may have been told already, to somebody else.
             self._conn.pause(exchange.peer_left)
         exchange.stream_began(self)
+        if exchange.server.draining:
+            self.soon(self.server_stops)
 
     def drained(self) -> None:
         """All that was written to the connection is out."""
@@ -229,6 +241,11 @@ class ResponseStream:
     def peer_left(self) -> None:
         """The client sends no more; perhaps it is gone."""
         self._gone.happen()
+
+    def server_stops(self) -> None:
+        """The server waits for the end of this answer."""
+        if self._state is OPEN:
+            self._stopping.happen()
 
     def cut(self) -> None:
         """The rest of the request was refused: the answer, if it has not ended, breaks off."""
