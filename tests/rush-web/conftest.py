@@ -35,9 +35,10 @@ class App:
         self.errors = {}
         self.redirects = {}
 
-    def route(self, path, *methods, filter=None):
+    def route(self, path, *methods, filter=None, **options):
         def register(handler):
-            self.routes.append(Route(path, handler, frozenset(methods or ("GET",)), filter))
+            route = Route(path, handler, frozenset(methods or ("GET",)), filter, **options)
+            self.routes.append(route)
             return handler
 
         return register

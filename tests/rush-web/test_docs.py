@@ -41,8 +41,8 @@ def on_a_free_port(source):
 
 
 def test_the_readme_has_programs():
-    assert len(PROGRAMS) == 8
-    assert sum(len(commands(text)) for _, text in PROGRAMS) == 23
+    assert len(PROGRAMS) == 10
+    assert sum(len(commands(text)) for _, text in PROGRAMS) == 27
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -30,6 +30,7 @@ from .converters import Convert
 from .cookies import CookieSigner
 from .detached import Detached
 from .development import DevelopmentManager, StaleRequest
+from .events import EventStream
 from .explain import Explanation
 from .failures import ErrorKind
 from .forms import Form, FormLimits, MultipartReader, Upload
@@ -54,6 +55,7 @@ __all__ = [
     "DevelopmentManager",
     "EncodeJson",
     "ErrorKind",
+    "EventStream",
     "Explanation",
     "Filter",
     "Form",

@@ -57,6 +57,9 @@ class Answering(Incoming):
         """Whether somebody else is to answer; `handler` is who has left it to them."""
         return False
 
+    def abandon(self) -> None:
+        """Let go of an answer that has begun, and that nobody would end: its handler has failed."""
+
     @abstractmethod
     def response(
         self,

@@ -99,13 +99,18 @@ def _run(handler: "Handler", request: "Detached") -> None:
 def with_threads(
     routes: "Iterable[Route]", marked: "Collection[Handler]", blocking: Blocking
 ) -> "list[Route]":
-    """The routes; those whose handlers are `marked` run in threads."""
-    return [
-        replace(route, handler=blocking.handler(route.handler))
-        if isinstance(route.handler, Hashable) and route.handler in marked
-        else route
-        for route in routes
-    ]
+    """The routes; those whose handlers are `marked` run in threads.
+
+    Raises `ValueError` for one with ``stream=True``: its body comes in the server's thread.
+    """
+    found = []
+    for route in routes:
+        if isinstance(route.handler, Hashable) and route.handler in marked:
+            if route.stream:
+                raise ValueError(f"a blocking handler takes its body whole: {route!r:.200}")
+            route = replace(route, handler=blocking.handler(route.handler))
+        found.append(route)
+    return found
 
 
 def check_error_handlers(handlers: "Iterable[Handler]", marked: "Collection[Handler]") -> None:

@@ -1,15 +1,16 @@
 """Detached: the answer to one request, given later, also from another thread."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rush_http import TEXT, Deferred, Exchange, HeaderLines, render
+from rush_http import TEXT, Deferred, Exchange, HeaderLines, ResponseStream, render
 
 from .answering import Answering, checked_body
 from .names import named
 from .snapshot import Snapshot
+from .streaming import Streaming
 
 if TYPE_CHECKING:
     from epollserver import Connection, Loop
@@ -31,7 +32,7 @@ class Later:
         self.handler = handler  # if not said, known when it has returned
 
 
-class Detached(Snapshot, Answering):
+class Detached(Snapshot, Streaming):
     """A request that is answered later; made by `Request.detach`.
 
     It reads as a `Snapshot`, and answers as a `Request`: once, from any thread.  Its connection's
@@ -56,7 +57,7 @@ class Detached(Snapshot, Answering):
 
     def __init__(
         self,
-        request: Answering,
+        request: Streaming,
         loader: "Loader | Mounts",
         conn: "Connection",
         deferred: Deferred,
@@ -73,6 +74,9 @@ class Detached(Snapshot, Answering):
         put = object.__setattr__
         put(self, "params", dict(request.params))  # a dict, as a handler is used to
         put(self, "_loader", loader)
+        put(self, "common", request.common)
+        put(self, "conn", conn)
+        put(self, "handler", request.handler)
         put(self, "_conn", conn)
         put(self, "_exchange", conn.data)
         put(self, "_loop", conn.data.server.epoll.loop)
@@ -140,6 +144,22 @@ class Detached(Snapshot, Answering):
             self._carrier().send(head + body)
         else:
             self._carrier().send_parts(head, file.open(), parts)
+
+    def send_stream(
+        self,
+        pieces: Iterable[bytes],
+        code: int,
+        headers: HeaderLines,
+        *,
+        content_type: str,
+        length: int | None,
+    ) -> None:
+        """As `Request.send_stream`; pieces are made in the server's thread."""
+        self._carrier().stream(pieces, code, headers, content_type=content_type, length=length)
+
+    def start_stream(self, code: int, headers: HeaderLines, *, content_type: str) -> ResponseStream:
+        """As `Request.start_stream`."""
+        return self._carrier().start_stream(code, headers, content_type=content_type)
 
     def _carrier(self) -> Deferred:
         """Who carries an answer to the client; raises `RuntimeError` if an error handler has."""

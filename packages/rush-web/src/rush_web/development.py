@@ -1,6 +1,6 @@
 """Development: what tells of a mistake, at a price that only a developer pays."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rush_http import Headers, HttpServer, Protocol
@@ -8,6 +8,7 @@ from rush_http import Headers, HttpServer, Protocol
 from .failures import ErrorKind
 from .handlers import HandlersManager
 from .names import named
+from .receiving import Kept
 from .redirects import Redirect
 from .request import Request
 from .routing import Handler, Route
@@ -57,17 +58,29 @@ class DevelopmentManager(HandlersManager):
         headers: Headers,
     ) -> None:
         """Answer one request, and make its `Request` a stale one."""
-        request = self._request = _Fresh(
-            self._http_server,
-            self._loader,
-            self._failures.answer,
-            encode_json=self._encode_json,
-        )
-        request.handled_by = "an error handler"  # if nothing is found
+        request = self._request = self._fresh("an error handler")  # if nothing is found
         try:
             super().__call__(body, conn, protocol, method, path, query, headers)
         finally:
             request.__class__ = _Stale
+
+    def _resume(self, kept: Kept, function: Callable[[Request], object], who: object) -> None:
+        request = self._request = self._fresh(named(who))
+        try:
+            super()._resume(kept, function, who)
+        finally:
+            request.__class__ = _Stale
+
+    def _fresh(self, handled_by: str) -> "_Fresh":
+        request = _Fresh(
+            self._http_server,
+            self._loader,
+            self._failures.answer,
+            self._common,
+            encode_json=self._encode_json,
+        )
+        request.handled_by = handled_by
+        return request
 
     def _find(self, request: Request) -> Handler:
         handler = super()._find(request)

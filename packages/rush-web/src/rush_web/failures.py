@@ -63,6 +63,7 @@ class Failures:
         what = repr(request)  # now: a log that is written later would name another request
         if request.answered:  # the first answer stands; it is too late for another
             _log.error("%s failed after its answer: %s", what, error, exc_info=error)
+            request.abandon()
             return
         kind, handler = self.find(error)
         status = status_of(error)

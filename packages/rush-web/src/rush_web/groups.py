@@ -54,6 +54,8 @@ class Group:
         filter: Filter | None = None,
         *,
         any_path: bool = False,
+        stream: bool = False,
+        body_limit: int | None = None,
     ) -> Callable[[_H], _H]:
         """Decorate the handler for a path: ``@server.route("/user/<int:id>")``.
 
@@ -66,6 +68,10 @@ class Group:
         A handler gets the `Request` and answers it, or returns what its answer is made of: text,
         bytes, a dict or list (JSON), ``(body, code)`` or ``(body, code, headers)``.  HEAD is
         answered where GET is, and OPTIONS wherever there is a handler.
+        With `stream` the handler is called as soon as the head of the request is there, and takes
+        the body in pieces: `Request.receive`, `receive_file`, `receive_form`.  `body_limit` is how
+        many bytes a body may have here, in place of ``Limits.body_bytes``; past it 413.  Filters
+        of such a path are called at the head as well, without the body.
         Raises `ValueError` or `TypeError` for a route that could never match.
         """
         if isinstance(methods, str):
@@ -80,7 +86,18 @@ class Group:
         names = frozenset(method.upper() for method in methods)
 
         def register(handler: _H) -> _H:
-            self.routes.append(Route(full, handler, names, filter, self.converters, self.hooks))
+            self.routes.append(
+                Route(
+                    full,
+                    handler,
+                    names,
+                    filter,
+                    self.converters,
+                    self.hooks,
+                    stream=stream,
+                    body_limit=body_limit,
+                )
+            )
             return handler
 
         return register
@@ -89,21 +106,49 @@ class Group:
         """`route` for GET, and HEAD."""
         return self.route(path, ("GET",), filter)
 
-    def post(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+    def post(
+        self,
+        path: str,
+        filter: Filter | None = None,
+        *,
+        stream: bool = False,
+        body_limit: int | None = None,
+    ) -> Callable[[_H], _H]:
         """`route` for POST."""
-        return self.route(path, ("POST",), filter)
+        return self.route(path, ("POST",), filter, stream=stream, body_limit=body_limit)
 
-    def put(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+    def put(
+        self,
+        path: str,
+        filter: Filter | None = None,
+        *,
+        stream: bool = False,
+        body_limit: int | None = None,
+    ) -> Callable[[_H], _H]:
         """`route` for PUT."""
-        return self.route(path, ("PUT",), filter)
+        return self.route(path, ("PUT",), filter, stream=stream, body_limit=body_limit)
 
-    def patch(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+    def patch(
+        self,
+        path: str,
+        filter: Filter | None = None,
+        *,
+        stream: bool = False,
+        body_limit: int | None = None,
+    ) -> Callable[[_H], _H]:
         """`route` for PATCH."""
-        return self.route(path, ("PATCH",), filter)
+        return self.route(path, ("PATCH",), filter, stream=stream, body_limit=body_limit)
 
-    def delete(self, path: str, filter: Filter | None = None) -> Callable[[_H], _H]:
+    def delete(
+        self,
+        path: str,
+        filter: Filter | None = None,
+        *,
+        stream: bool = False,
+        body_limit: int | None = None,
+    ) -> Callable[[_H], _H]:
         """`route` for DELETE."""
-        return self.route(path, ("DELETE",), filter)
+        return self.route(path, ("DELETE",), filter, stream=stream, body_limit=body_limit)
 
     def blocking(self, handler: _B) -> _B:
         """Decorate a handler that waits, for a database say: it runs in a thread of its worker.

@@ -1,17 +1,21 @@
 """HandlersManager: who answers a request, and what if that fails."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from rush_http import Exchange, Headers, HttpServer, NotFound, Protocol, date_line
 
 from .blocking import QUEUE, THREADS, Blocking, check_error_handlers, with_threads
+from .bodies import Bodies, has_own_way
+from .common import Common
 from .failures import ErrorKind, Failures
 from .files import OF_FILES
 from .hooks import Chosen, Hooks, ended
 from .incoming import NO_PARAMS
 from .jsons import EncodeJson, JsonName, json_encoder
 from .names import named
+from .receiving import Kept
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
 from .request import Request
 from .routing import Handler, MethodNotAllowed, Route, Router
@@ -47,6 +51,8 @@ class HandlersManager:
     The handlers in `blocking` run in threads, at most `blocking_threads` at a time, made when they
     are needed; `blocking_queue` requests wait for one, more are refused with 503.  `close` ends
     these threads; without such handlers there is nothing to close.
+
+    For routes with ``stream=True`` or a ``body_limit`` it sets ``http_server.on_head_complete``.
 
     `hooks` are functions to be called before and after all that; `json` is what makes JSON.
     `redirects` are path to (location, status), or (location, status, whether to keep the query).
@@ -91,9 +97,19 @@ class HandlersManager:
         self._pick = self._find_hooked if self._hooks else self._find
         self._static = StaticFiles(loader, http_server, files, self._is_free)
         self._encode_json = json_encoder(json)
+        self._common = Common(http_server)
         self._request = Request(
-            http_server, loader, self._failures.answer, encode_json=self._encode_json
+            http_server, loader, self._failures.answer, self._common, encode_json=self._encode_json
         )
+        if any(map(has_own_way, self._hooks.routes)):
+            http_server.on_head_complete = Bodies(
+                self._router,
+                self._redirects,
+                self._common,
+                self,
+                self._resume,
+                partial(Request, http_server, loader),
+            )
 
     def __call__(
         self,
@@ -127,6 +143,7 @@ class HandlersManager:
                 handler = methods.get(method) if methods is not None else None
                 if handler is None:
                     handler = self._pick(request)
+                request.handler = handler
                 value = handler(request)
                 if value is not None:
                     answer_with(request, value, handler)
@@ -143,6 +160,26 @@ class HandlersManager:
             request.params = NO_PARAMS
             if request.known is not None:
                 request.forget()
+
+    def _resume(self, kept: Kept, function: Callable[[Request], object], who: object) -> None:
+        """Go on with a request that was left for its body to come: what `__call__` does."""
+        request = self._request
+        kept.restore(request)
+        try:
+            try:
+                value = function(request)
+                if value is not None:
+                    answer_with(request, value, who)
+            except Exception as error:
+                self._failures.answer(request, error)
+            if not (request.answered or request.comes_later(who)):
+                silent = RuntimeError(f"{named(who)} returned without an answer, and no value")
+                self._failures.answer(request, silent)
+        finally:
+            request.body = request.conn = request.headers = None  # type: ignore[assignment]
+            request.known_args = request.pending = None
+            request.params = NO_PARAMS
+            request.forget()
 
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""

@@ -118,6 +118,11 @@ class Incoming:
             known.form = read_form(self.body, content_type, limits or FormLimits())
         return known.form
 
+    def take_form(self, form: Form) -> None:
+        """Let `form` be the form of this request, which is closed with it."""
+        known = self.known or self._begin()
+        known.form = form
+
     @property
     def cookies(self) -> Mapping[str, str]:
         """The cookies that the client sent, name to value; of two of one name the first."""

@@ -4,45 +4,45 @@ There is one `Request` in a worker, filled anew for each request: nothing is all
 what a handler does not ask for (arguments, say) is never worked out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rush_http import TEXT, HeaderLines, HttpServer, Peer, render
 
-from .answering import Answering, checked_body
+from .answering import checked_body
+from .common import Common
 from .detached import Detached, Failed, Later
 from .jsons import EncodeJson, encode_json
+from .receiving import Receiving
 
 if TYPE_CHECKING:
-    from epollserver import Connection
-    from rush_http import Exchange
+    from rush_http import Exchange, ResponseStream
     from rush_loader import Loader, Mounts, Reply
 
 
-class Request(Answering):
+class Request(Receiving):
     """One request, as long as its handler runs; the same object serves the next one.
 
-    A handler answers exactly once: `response`, `response_json`, `response_file`, `redirect` or
-    `raw_response`; or it returns what its answer is made of.
+    A handler answers exactly once: `response`, `response_json`, `response_file`, `redirect`,
+    `stream`, `events` or `raw_response`; or it returns what its answer is made of.
     """
 
-    __slots__ = ("_failed", "_http_server", "conn", "later")
+    __slots__ = ("_failed", "_http_server", "later")
 
     def __init__(
         self,
         http_server: HttpServer,
         loader: "Loader | Mounts",
         failed: Failed | None = None,
+        common: Common | None = None,
         *,
         encode_json: EncodeJson = encode_json,
     ) -> None:
         """`failed` answers for a `Detached` that is dropped, or whose handler fails."""
-        super().__init__(loader, encode_json=encode_json)
+        super().__init__(loader, common or Common(http_server), encode_json=encode_json)
         self._http_server = http_server
         self._failed = failed
         self.later: Later | None = None  # since when it is detached
-        self.conn: Connection
-        """The client's connection, a `socket.socket`."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path!r:.200}>"
@@ -68,6 +68,8 @@ class Request(Answering):
 
     def comes_later(self, handler: object) -> bool:
         """Whether it is detached; `handler` is who has done it, if nobody was named before."""
+        if self.is_receiving:
+            return True
         if self.later is None or not self.is_detached():
             return False
         self.later.handler = self.later.handler or handler
@@ -142,3 +144,23 @@ class Request(Answering):
             self._http_server.send(self.conn, head + body)
         else:
             self._http_server.send_parts(self.conn, head, file.open(), parts)
+
+    def send_stream(
+        self,
+        pieces: Iterable[bytes],
+        code: int,
+        headers: HeaderLines,
+        *,
+        content_type: str,
+        length: int | None,
+    ) -> None:
+        """Answer with pieces, which are closed in any case; see `stream`."""
+        self._http_server.stream(
+            self.conn, pieces, code, headers, content_type=content_type, length=length
+        )
+
+    def start_stream(
+        self, code: int, headers: HeaderLines, *, content_type: str
+    ) -> "ResponseStream":
+        """Begin an answer to which the caller writes, now and later; see `events`."""
+        return self._http_server.start_stream(self.conn, code, headers, content_type=content_type)

@@ -78,6 +78,10 @@ class Route:
     )
     hooks: "Hooks | None" = field(default=None, repr=False, compare=False)
     """The functions of its group that run before and after the handler."""
+    stream: bool = field(default=False, kw_only=True)
+    """Whether the handler is called as soon as the head is there, before the body."""
+    body_limit: int | None = field(default=None, kw_only=True)
+    """How many bytes a body may have, in place of ``Limits.body_bytes``."""
     segments: "tuple[str | Parameter, ...]" = field(init=False, repr=False, compare=False)
     """The segments of the path, the literal ones as text."""
 
@@ -92,6 +96,8 @@ class Route:
             raise TypeError(f"filter of {self.path!r} is not callable: {self.filter!r:.80}")
         if not self.methods:
             raise ValueError(f"route {self.path!r} has no methods")
+        if not (self.body_limit is None or self.body_limit > 0):
+            raise ValueError(f"body_limit of {self.path!r} is not above 0: {self.body_limit!r}")
         for method in self.methods:
             if not _METHOD.fullmatch(method):
                 raise ValueError(f"method of {self.path!r} is not upper case: {method!r:.80}")
@@ -228,8 +234,7 @@ class Router:
                     request
                 )
         for endpoint, values in self.candidates(path):
-            picked = _find_at(endpoint, values, request)
-            if picked is not None:
+            if (picked := _find_at(endpoint, values, request)) is not None:
                 return picked
         return None
 
@@ -238,8 +243,7 @@ class Router:
 
     def candidates(self, path: str) -> Iterator[tuple[Endpoint, tuple[object, ...]]]:
         """Every endpoint that matches `path` and the values of its parameters, in order."""
-        literal = self._literal.get(path)
-        if literal is not None:
+        if (literal := self._literal.get(path)) is not None:
             yield literal, ()
         if path.startswith("/"):
             yield from _matches(self._tree, path.split("/"), 1, ())

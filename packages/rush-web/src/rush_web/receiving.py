@@ -1,0 +1,223 @@
+"""Receiving: a body that is taken in pieces, as it comes.
+
+::
+
+    head ──▶ handler: receive(...) ──▶ piece, piece ... ──▶ then(request) ──▶ answer
+                                                     └────▶ lost: an error handler answers, if
+                                                            there is still somebody to answer
+
+The handler of a route with ``stream=True`` is called as soon as the head is there.  Whoever takes
+the body is called from then on; the one `Request` of the worker serves others meanwhile, and is
+filled again before `then` is called.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from epollserver import Reason
+from rush_http import BodyReceiver, HttpError
+
+from .forms import Form, FormLimits
+from .names import named
+from .sinks import OnLost, OnPiece, Sink, ToCallbacks, ToFile, ToForm
+from .streaming import Streaming
+
+if TYPE_CHECKING:
+    from .request import Request
+
+_log = logging.getLogger("rush_web")
+
+_T = TypeVar("_T")
+
+# What of a request is there again when its body has come.
+_KEPT = (
+    "protocol",
+    "method",
+    "path",
+    "query",
+    "headers",
+    "params",
+    "conn",
+    "code",
+    "pending",
+    "after",
+    "known",
+    "later",
+)
+
+Resume = Callable[["Kept", Callable[["Request"], object], object], object]
+"""What goes on with a request: it calls the second with it, and sees to what comes of that; the
+third is what that is called in the log."""
+
+
+class Kept:
+    """What is to be known of a request while others are served."""
+
+    __slots__ = ("_values", "conn")
+
+    def __init__(self, request: "Receiving") -> None:
+        self.conn = request.conn
+        self._values: dict[str, Any] = {name: getattr(request, name) for name in _KEPT}
+
+    def restore(self, request: "Receiving") -> None:
+        """Fill a request with it."""
+        for name, value in self._values.items():
+            setattr(request, name, value)
+        request.body = b""
+
+
+class Receiver(BodyReceiver):
+    """Takes the body of a request whose handler has returned, and goes on with it at the end."""
+
+    def __init__(
+        self,
+        kept: Kept,
+        resume: Resume,
+        sink: Sink[_T],
+        then: Callable[["Request", _T], object],
+        who: object,
+    ) -> None:
+        self._kept = kept
+        self._resume = resume
+        self._who = who
+        self._error: Exception | None = None  # what a piece has led to
+        self._sink: Sink[Any] = sink
+        self._then: Callable[[Request, Any], object] = then
+
+    def on_piece(self, data: bytes) -> None:
+        """As `BodyReceiver.on_piece`."""
+        try:
+            self._sink.write(data)
+        except Exception as error:
+            self._error = error  # `on_lost` has it logged and answered
+            if isinstance(error, HttpError):
+                raise
+            raise HttpError(f"a piece of a body could not be taken: {error!r:.200}") from error
+
+    def on_end(self) -> None:
+        """As `BodyReceiver.on_end`."""
+        self._resume(self._kept, self.complete, self._who)
+
+    def on_lost(self, reason: Reason | Exception) -> None:
+        """As `BodyReceiver.on_lost`: of what was refused our error handlers say why."""
+        reason = self._error or reason
+        self.give_up(reason)
+        if isinstance(reason, Exception) and self._kept.conn.data.head is not None:
+            self._resume(self._kept, lambda request: _raise(reason), self._who)
+
+    def complete(self, request: "Request") -> object:
+        """Call who was to be called at the end."""
+        try:
+            result = self._sink.finish()
+        except Exception as error:
+            self.give_up(error)
+            raise
+        if isinstance(result, Form):
+            request.take_form(result)  # closed when this has ended
+        return self._then(request, result)
+
+    def take(self, request: "Request", body: bytes) -> None:
+        """Take a body that is there already."""
+        try:
+            if body:
+                self._sink.write(body)
+        except Exception as error:
+            self.give_up(error)
+            raise
+        self.complete(request)
+
+    def give_up(self, reason: Reason | Exception) -> None:
+        """Let go of a body that nobody wants any more, or that will never be complete."""
+        try:
+            self._sink.lost(reason)
+        except Exception:
+            _log.exception("who took a body that is lost has failed: %s", named(self._who))
+
+
+class Coming:
+    """The body of the present request, while its handler may say who takes it."""
+
+    __slots__ = ("receiver", "resume")
+
+    def __init__(self, resume: Resume) -> None:
+        self.resume = resume
+        self.receiver: Receiver | None = None
+
+
+class Receiving(Streaming):
+    """A request whose body may be taken in pieces."""
+
+    __slots__ = ()
+
+    def receive(
+        self,
+        on_piece: OnPiece,
+        then: "Callable[[Request], object]",
+        on_lost: OnLost | None = None,
+    ) -> BodyReceiver:
+        """Take the body in pieces: ``on_piece(piece)`` for each, in the worker's thread.
+
+        When all have come, ``then(request)`` is called, a handler as any other.  If it will never
+        be complete, ``on_lost(reason)``: a `Reason` if the client has gone; an exception if the
+        body was refused (too large, too slow), or `on_piece` has raised; the error handlers answer
+        then.  Nothing is called with what this handler had: keep it in the functions.
+
+        Returns what can ``pause()`` and ``resume()`` the client, from any thread.
+        In a route without ``stream=True``, and if there is no body, all is called at once.
+        Raises `RuntimeError` if somebody takes the body already.
+        """
+        sink = ToCallbacks(on_piece, on_lost)
+        return self._receive(sink, lambda request, _: then(request), then)
+
+    def receive_file(
+        self, path: str | os.PathLike[str], then: "Callable[[Request, int], object]"
+    ) -> BodyReceiver:
+        """Write the body to a file; ``then(request, size)`` is called when it is there.
+
+        It is written beside `path` and takes its place when it is complete: nobody sees a part of
+        it, and nothing is left of one that is lost.  Never make a path of what a client has sent
+        unseen.  Raises `OSError` if it cannot be written, and else as `receive`.
+        """
+        return self._receive(ToFile(path), then, then)
+
+    def receive_form(
+        self, then: "Callable[[Request, Form], object]", limits: FormLimits | None = None
+    ) -> BodyReceiver:
+        """Take a form apart as it comes; ``then(request, form)`` is called when it is complete.
+
+        Files are spooled to disk, whatever their size; they are closed, and gone, when `then` has
+        ended.  Refused as by `parse_form`, and returns and raises as `receive`.
+        """
+        content_type = self.headers.get("content-type")
+        return self._receive(ToForm(content_type, limits or FormLimits()), then, then)
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether somebody takes the body that is still to come."""
+        coming = self.common.coming
+        return coming is not None and coming.receiver is not None
+
+    def _receive(
+        self, sink: Sink[_T], then: "Callable[[Request, _T], object]", who: object
+    ) -> BodyReceiver:
+        coming = self.common.coming
+        receiver = Receiver(Kept(self), coming.resume if coming else _nobody, sink, then, who)
+        if coming is None:
+            receiver.take(cast("Request", self), self.body)
+        elif coming.receiver is None:
+            coming.receiver = receiver
+        else:
+            error = RuntimeError(f"the body of {self!r} is taken already")
+            receiver.give_up(error)
+            raise error
+        return receiver
+
+
+def _nobody(kept: Kept, function: object, who: object) -> None:
+    """Never called: nothing is to come."""
+
+
+def _raise(error: Exception) -> None:
+    raise error
