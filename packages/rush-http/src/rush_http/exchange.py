@@ -33,7 +33,7 @@ from epollserver import Connection, Reason
 
 from .errors import REASONS, HttpError
 from .head import Head
-from .outgoing import Outgoing, copy_of
+from .outgoing import Outgoing
 from .parser import END, Event
 from .peer import Peer
 from .phases import ANSWER, BODY, HEAD, IDLE, LAST, LINGER, NOW, STREAM
@@ -131,11 +131,12 @@ class Exchange(Outgoing):
         server = self.server
         self.head = head
         self.since = NOW
-        # One unpacking costs less than six attributes of a named tuple.
-        protocol, method, path, query, headers, _, _, _, line = head
-        self.connection_line = line if server.client_decides else self._connection_line(head)
+        self.connection_line = (
+            head.connection_line if server.client_decides else self._connection_line(head)
+        )
+        callback = server.on_message_complete
         try:
-            server.on_message_complete(body, conn, protocol, method, path, query, headers)
+            callback(body, conn, head.protocol, head.method, head.path, head.query, head.headers)
         except Exception as error:
             self.failed(conn, error, "on_message_complete")
         if self.head is not None or self.phase is not IDLE or self.connection_line is CLOSE:
@@ -174,7 +175,7 @@ class Exchange(Outgoing):
         never come (RFC 9110, 10.1.1); after it, nobody can tell whether somebody takes the body.
         """
         server = self.server
-        head = self._request = self.head = copy_of(head)
+        head = self._request = self.head = head.copy()
         line = self._connection_line(head)
         self._shown = head
         most_bytes = min(_DROP_BYTES, server.limits.body_bytes)

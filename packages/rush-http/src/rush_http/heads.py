@@ -104,7 +104,7 @@ class Heads:
             return self._line_by_line(raw)
         at = match.end() + len(self._prefix)
         left = len(text) - at
-        content_length, chunked, expects, connection_line = self._framing
+        framing = self._framing
         if left == 2:
             headers = self._known
         else:
@@ -115,15 +115,10 @@ class Heads:
             if length is not None:
                 if self._framed:
                     return self._line_by_line(raw)
-                content_length = int(length)
+                framing = (int(length), *framing[1:])
             headers = Headers.unread(self._known, text, at)
         method, path, query = match.groups("")
-        # The constructor of a named tuple is Python: 0.3 us more (tests/bench/bench_request.py).
-        values = (
-            HTTP_1_1, method, path, query, headers,
-            content_length, chunked, expects, connection_line,
-        )  # fmt: skip
-        head = tuple.__new__(Head, values)
+        head = Head(HTTP_1_1, method, path, query, headers, framing)
         if len(raw) <= KEPT_BYTES:
             self.last_raw, self.last_head = raw, head
         return head

@@ -78,7 +78,7 @@ class Outgoing(ABC):
         if self.deferred is None or self.deferred.head is not self.head:
             assert self.head is not None
             # A head may be shared by many requests: a copy of its own tells this one from others.
-            self.head = copy_of(self.head)
+            self.head = self.head.copy()
             self.deferred = Deferred(conn, self.head)
         return self.deferred
 
@@ -253,8 +253,3 @@ def unread(conn: Connection) -> bool:
         return fcntl.ioctl(conn.fileno(), termios.FIONREAD, bytes(4)) != bytes(4)
     except (OSError, ValueError):  # closed already
         return False
-
-
-def copy_of(head: Head) -> Head:
-    """Return an equal head that no other request shares."""
-    return tuple.__new__(Head, head)
