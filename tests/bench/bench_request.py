@@ -2,7 +2,7 @@
 
     python tests/bench/bench_request.py
 
-A connection whose `recv` and `write` are replaced stands where the kernel would be; everything
+A connection whose `write` is replaced stands where the kernel would be; everything
 else is the real thing: HttpServer, parser, exchange, handlers, responses.  The best of several
 rounds counts, since every disturbance makes it slower.
 """
@@ -35,14 +35,9 @@ BROWSER = (
 
 
 class Wire(Connection):
-    """A connection that always has `incoming` to read, and sends nowhere."""
+    """A connection that sends nowhere."""
 
-    __slots__ = ("incoming",)
-    incoming: bytes
-
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Return what is set to come."""
-        return self.incoming
+    __slots__ = ()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Drop it."""
@@ -72,13 +67,13 @@ ROUTES = [
 ]
 
 
-def cost(receive: Callable[[Connection], None], wire: Wire, requests: list[bytes]) -> float:
+def cost(receive: Callable[[Connection, bytes], None], wire: Wire, requests: list[bytes]) -> float:
     """Best time in ns for one item of `requests`."""
     best = float("inf")
     for _ in range(15):
         began = time.process_time()
-        for wire.incoming in requests:
-            receive(wire)
+        for data in requests:
+            receive(wire, data)
         best = min(best, (time.process_time() - began) / len(requests))
     return best * 1e9
 

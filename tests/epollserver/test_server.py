@@ -145,7 +145,7 @@ def test_stop_before_start(server):
 
 def test_start_without_a_handler_for_receive():
     with EpollServer(("127.0.0.1", 0)) as server:
-        with pytest.raises(RuntimeError, match="add a handler for RECEIVE before start"):
+        with pytest.raises(RuntimeError, match="add a handler for RECEIVE or DATA before start"):
             server.start()
         server.add_handler(echo, RECEIVE)
         server.start(threaded=True)  # nothing was half-started

@@ -20,6 +20,8 @@ There is one handler for each event; a second registration replaces the first.
 ``CONNECT``     ``handler(conn)``. Somebody has connected. Return ``False`` to refuse.
 ``RECEIVE``     ``handler(conn)``. There is something to read. What is left unread, it is called
                 for again.
+``DATA``        ``handler(conn, data)``. Instead of ``RECEIVE``: what has arrived, up to 64 KiB of
+                it; ``b""`` is the end. Of the two, the one that is registered last counts.
 ``RESPONSE``    ``handler(conn)``. What a ``write`` had to keep is out. Not called for a write that
                 was finished at once.
 ``DISCONNECT``  ``handler(conn, reason)``. Exactly once for every connection that was not refused,
@@ -96,9 +98,11 @@ from .addresses import Address, bind, inherited_sockets
 from .connection import Connection
 from .events import (
     CONNECT,
+    DATA,
     DISCONNECT,
     RECEIVE,
     RESPONSE,
+    DataHandler,
     DisconnectHandler,
     Event,
     Handler,
@@ -113,6 +117,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECT",
+    "DATA",
     "DISCONNECT",
     "READ",
     "RECEIVE",
@@ -120,6 +125,7 @@ __all__ = [
     "WRITE",
     "Address",
     "Connection",
+    "DataHandler",
     "DisconnectHandler",
     "EpollServer",
     "Event",

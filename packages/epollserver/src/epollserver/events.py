@@ -13,6 +13,7 @@ class Event(enum.Enum):
 
     CONNECT = "connect"
     RECEIVE = "receive"
+    DATA = "data"
     RESPONSE = "response"
     DISCONNECT = "disconnect"
 
@@ -30,8 +31,10 @@ class Reason(enum.Enum):
 
 CONNECT: Final = Event.CONNECT
 RECEIVE: Final = Event.RECEIVE
+DATA: Final = Event.DATA
 RESPONSE: Final = Event.RESPONSE
 DISCONNECT: Final = Event.DISCONNECT
 
 Handler = Callable[["Connection"], object]
+DataHandler = Callable[["Connection", bytes], object]
 DisconnectHandler = Callable[["Connection", Reason], object]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 from .addresses import Address
 from .checks import check_counts, check_event, check_seconds
 from .connection import CLOSED, Connection
-from .events import DisconnectHandler, Event, Handler, Reason
+from .events import DataHandler, DisconnectHandler, Event, Handler, Reason
 from .listeners import Kind, Listeners
 from .loop import READ, Loop
 from .timeouts import Sweeper, TimeLimits
@@ -26,6 +26,7 @@ _LOST = {Reason.RESET, Reason.TIMEOUT, Reason.ERROR}
 
 _H = TypeVar("_H", bound=Handler)
 _D = TypeVar("_D", bound=DisconnectHandler)
+_R = TypeVar("_R", bound=DataHandler)
 
 
 class EpollServer:
@@ -53,6 +54,7 @@ class EpollServer:
     _on_connect: Handler | None = None
     _on_response: Handler | None = None
     _on_disconnect: DisconnectHandler | None = None
+    _on_data: DataHandler | None = None  # instead of _on_receive
     _started = False
     _serving = False
     _thread: threading.Thread | None = None
@@ -116,6 +118,9 @@ class EpollServer:
     ) -> None: ...
 
     @overload
+    def add_handler(self, handler: DataHandler, on_event: Literal[Event.DATA]) -> None: ...
+
+    @overload
     def add_handler(
         self, handler: Handler, on_event: Literal[Event.CONNECT, Event.RECEIVE, Event.RESPONSE]
     ) -> None: ...
@@ -126,6 +131,8 @@ class EpollServer:
         ``CONNECT``: ``handler(conn)``; a handler that returns ``False`` refuses the connection,
         which is closed; what it wrote before is sent as far as the socket takes it at once.
         ``RECEIVE``: ``handler(conn)``; there is something to read, be it the end.
+        ``DATA``: ``handler(conn, data)``; instead of ``RECEIVE``: up to 64 KiB of what has arrived,
+        or ``b""`` for the end.  Of these two the one that was added last is called.
         ``RESPONSE``: ``handler(conn)``; what a `Connection.write` had to keep is out.
         ``DISCONNECT``: ``handler(conn, reason)``; once per connection that was not refused. The
         socket is closed already; ``conn.data`` is still there.
@@ -137,16 +144,23 @@ class EpollServer:
             raise TypeError(f"a handler must be callable, not {handler!r:.80}")
         check_event(on_event)
         setattr(self, f"_on_{on_event.value}", handler)  # _on_connect, _on_receive, ...
+        if on_event is Event.RECEIVE:
+            self._on_data = None
 
     @overload
     def handler(self, on_event: Literal[Event.DISCONNECT]) -> Callable[[_D], _D]: ...
+
+    @overload
+    def handler(self, on_event: Literal[Event.DATA]) -> Callable[[_R], _R]: ...
 
     @overload
     def handler(
         self, on_event: Literal[Event.CONNECT, Event.RECEIVE, Event.RESPONSE]
     ) -> Callable[[_H], _H]: ...
 
-    def handler(self, on_event: Event) -> Callable[[_H], _H] | Callable[[_D], _D]:
+    def handler(
+        self, on_event: Event
+    ) -> Callable[[_H], _H] | Callable[[_D], _D] | Callable[[_R], _R]:
         """`add_handler` as a decorator: ``@server.handler(on_event=RECEIVE)``."""
         check_event(on_event)
 
@@ -224,11 +238,12 @@ class EpollServer:
 
         In the main thread SIGINT and SIGTERM stop the server, unless the program has set
         handlers of its own; `threaded` touches no signals.
-        Raises `RuntimeError` if there is no handler for ``RECEIVE``, when called twice, and with
-        `threaded` if `Loop.on_signal` is in use: only the main thread can put that back.
+        Raises `RuntimeError` if there is no handler for ``RECEIVE`` or ``DATA``, when called twice,
+        and with `threaded` if `Loop.on_signal` is in use: only the main thread can put that back.
         """
-        if self._on_receive is _nobody:
-            raise RuntimeError("nobody would read: add a handler for RECEIVE before start()")
+        if self._on_receive is _nobody and self._on_data is None:
+            words = "nobody would read: add a handler for RECEIVE or DATA before start()"
+            raise RuntimeError(words)
         if self._started:
             raise RuntimeError("this server was started or closed already: make another")
         if threaded and self.loop._signals is not None:

@@ -28,7 +28,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from .connection import CLOSED, ENDING, Connection
+from .connection import CLOSED, DATA_BYTES, ENDING, Connection
 from .events import Reason
 from .loop import READ, WRITE
 from .outbox import TURN_BYTES, FilePart, Outbox
@@ -248,7 +248,13 @@ class TlsConnection(Connection):
 
     def _receive(self) -> None:
         self._touched = True
-        self._server._call(self._server._on_receive, self)
+        server = self._server
+        on_data = server._on_data
+        if on_data is None:
+            server._call(server._on_receive, self)
+        else:
+            data = self.recv(DATA_BYTES)
+            server._call(lambda conn: on_data(conn, data), self)
         self._call_again()
 
     def _call_again(self) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from epollserver import (
     CONNECT,
+    DATA,
     DISCONNECT,
-    RECEIVE,
     RESPONSE,
     Address,
     Connection,
@@ -38,9 +38,6 @@ OnMessageComplete = Callable[[bytes, Connection, Protocol, str, str, str, Header
 
 OnHeadComplete = Callable[[Connection, Head], BodyReceiver | int | None]
 """What `HttpServer` asks about a body, when its head is complete: conn, head."""
-
-# recv(2) of 64 KiB costs the same as of 1 KiB; from 256 KiB on the allocation costs more than it.
-_RECEIVE_BYTES = 65536
 
 # How often the late are looked for; sooner if a limit is shorter than that.
 _SWEEP_SECONDS = 1.0
@@ -106,7 +103,7 @@ class HttpServer(Answers):
         # Whether the client's word alone decides if its connection goes on.
         self.client_decides = self.limits.requests is None
         self.epoll.add_handler(self._connected, CONNECT)
-        self.epoll.add_handler(self._receive, RECEIVE)
+        self.epoll.add_handler(self._receive, DATA)
         self.epoll.add_handler(self._drained, RESPONSE)
         self.epoll.add_handler(self._disconnected, DISCONNECT)
 
@@ -178,8 +175,7 @@ class HttpServer(Answers):
         if self._sweeper is None:
             self._sweeper = self.epoll.loop.call_later(self._sweep_seconds, self._sweep)
 
-    def _receive(self, conn: Connection) -> None:
-        data = conn.recv(_RECEIVE_BYTES)
+    def _receive(self, conn: Connection, data: bytes) -> None:
         exchange: Exchange = conn.data
         if exchange.phase is IDLE:
             # The short way: the request before, again.  `feed` is its plain twin.
