@@ -11,7 +11,7 @@ from .exchange import Exchange
 from .grammar import HTTP_1_0
 from .head import Head
 from .parts import Part, checked
-from .phases import ANSWER, BODY
+from .phases import ANSWER, BODY, IDLE
 from .pull import Pull
 from .pull import close as close_pieces
 from .responses import (
@@ -84,7 +84,12 @@ class Answers:
             connection_line=exchange.connection_line,
             head_only=head.method == "HEAD",
         )
-        self.send(conn, data)
+        if exchange.together is None and exchange.phase is IDLE:
+            # What `send` does then: 3 % of the instructions of a request less.
+            conn.write(data)
+            exchange.head = None
+        else:
+            self.send(conn, data)
 
     def send_file(
         self, conn: Connection, head: bytes, file: SendableFile, offset: int, count: int
