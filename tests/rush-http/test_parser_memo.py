@@ -9,6 +9,7 @@ import pytest
 
 from properties import heard
 from rush_http import END, Head, HttpError, Limits, Memo, RequestParser
+from rush_http.shapes import Shapes
 
 
 def events(parser, pieces):
@@ -110,6 +111,9 @@ def test_nothing_of_a_connection_is_left_but_the_memo():
     assert "canary" not in everything(memo)
 
 
+TABLES = [name for name in Memo.__slots__ if name != "shapes"]
+
+
 def test_memo_is_bounded():
     memo = Memo()
     parser = RequestParser(memo=memo)
@@ -119,9 +123,9 @@ def test_memo_is_bounded():
             % (number, number, number, b"l" * 300, number)
         )
         assert head.headers["x"] == str(number)
-        for table in Memo.__slots__:
+        for table in TABLES:
             assert 0 < len(getattr(memo, table)) <= Memo.ENTRIES
-    for table in Memo.__slots__:
+    for table in TABLES:
         assert max(map(len, getattr(memo, table))) <= Memo.ENTRY_BYTES
 
 
@@ -180,6 +184,52 @@ def test_what_framing_needs_is_never_taken_from_a_head_that_begins_alike():
     assert (head.content_length, body) == (2, b"hi")
     [head, _] = events(parser, [get()])
     assert head.content_length == 0
+
+
+# Heads whose lines after the prefix have the same names each time
+
+TAILS = [
+    [b"Cookie: c=%d", b"X-Id: %d", b"Mode: m"],
+    [b"Cookie:%d", b"X-Id:\t%d \xe9", b"Mode:"],
+    [b"Cookie: c=%d", b"X-Id: %d", b"Mode : m"],
+    [b"Cookie: c=%d", b"X-Id: %d\0", b"Mode: m"],
+    [b"Cookie: c=%d", b"X-Id: %d\x7f", b"Mode: m"],
+    [b"Cookie: c=%d", b"X-Id: %d\n", b"Mode: m"],
+    [b"Cookie: c=%d", b"X-Id: %d\r", b"Mode: m"],
+    [b"Cookie: c=%d", b"X-Id: %d", b" Mode: m"],
+    [b"Cookie: c=%d", b"X-Id: %d", b"Mode: m", b"Content-Length: 0"],
+    [b"Cookie: c=%d", b"X-Id: %d", b"Host: b"],
+    [b"Cookie: c=%d", b"X-Id: %d", b"mode: m"],
+    [b"Cookie: c=%d", b"X-Id: %d", b"Mode: m", b"More: m"],
+    [b"Cookie: c=%d", b"X-Id: %d"],
+    [b"Cookie: c=%d", b"X-Id: %d", b"Mode: m"] + [b"More: %d"] * 200,
+    [b"Cookie: c=%d", b"X-Id: %d", b"Mode: m", b"", b"GET / HTTP/1.1", b"Host: a"],
+]
+
+
+@pytest.mark.parametrize("tail", TAILS, ids=repr)
+def test_a_shape_hides_nothing(tail):
+    def request(lines, number):
+        return get(*[line.replace(b"%d", b"%d" % number) for line in lines])
+
+    wires = [request(TAILS[0], number) for number in range(6)] + [request(tail, 7)]
+    memo = Memo()
+    parser = RequestParser(memo=memo)
+
+    def fast(wire):
+        head = parser.whole(wire)
+        return parser.feed(wire) if head is None else [head, END]
+
+    assert heard(fast, wires) == heard(RequestParser().feed, wires)
+    assert len(memo.shapes) == 1
+
+
+def test_shapes_are_bounded():
+    shapes = Shapes()
+    assert shapes.pattern(("x" * (Shapes.NAMES_BYTES + 1),)) is None
+    found = [shapes.pattern((f"Name-{number}",)) for number in range(2 * Shapes.MOST)]
+    assert len(shapes) == Shapes.MOST == sum(pattern is not None for pattern in found)
+    assert shapes.pattern(("Name-0",)) is found[0]
 
 
 # Random sequences of requests, cut at random places

@@ -23,6 +23,7 @@ from .grammar import HTTP_1_1, Field
 from .head import Framing, Head, framing_of, head_of
 from .headers import Headers
 from .memo import Memo
+from .shapes import VALUE
 
 # Heads are remembered only up to this size: 10,000 connections are not to cost more than a few
 # dozen MB.  A browser's head has 500 to 1,500 bytes.
@@ -51,13 +52,15 @@ _OTHER_LINE = (
     rf"(?![HCTEhcte](?:{_any_case('ost:')}"
     rf"|{_any_case('on')}(?:{_any_case('tent-l')}|{_any_case('nec')})"
     rf"|{_any_case('rans')}|{_any_case('xpe')}))"
-    r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n"
+    rf"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:{VALUE}\r\n"
 )
 # The rest of a head: such lines, at most one Content-Length among them, and the empty line.
 _REST = re.compile(
     rf"(?:{_OTHER_LINE})*"
     rf"(?:[Cc]ontent-[Ll]ength: ?([0-9]{{1,15}})\r\n(?:{_OTHER_LINE})*)?\r\n"
 )
+# A shape is looked for at these heads that have none: soon, then seldom.
+_SHAPE_AFTER = {3, 30, 300}
 # The shortest line: a name of one character, a colon, a line end.
 _LINE_BYTES = 4
 
@@ -74,6 +77,8 @@ class Heads:
         "_memo",
         "_prefix",
         "_room",
+        "_shape",
+        "_unshaped",
         "last_head",
         "last_raw",
     )
@@ -90,6 +95,8 @@ class Heads:
         self._known = Headers()
         self._framing: Framing = (0, False, False, b"")
         self._framed = False  # whether it says how long a body is
+        self._shape: re.Pattern[str] | None = None  # of the lines that follow it
+        self._unshaped = 0  # heads that had another one, or none was known
         self._room = 0  # bytes that may follow it whatever number of lines they are
 
     def head(self, raw: bytes) -> Head | None:
@@ -108,20 +115,32 @@ class Heads:
         if left == 2:
             headers = self._known
         else:
-            rest = _REST.fullmatch(text, at)
-            if rest is None or (left > self._room and self._too_many(text)):
-                return self._line_by_line(raw)
-            length = rest[1]
-            if length is not None:
-                if self._framed:
+            shape = self._shape
+            if shape is None or shape.fullmatch(text, at) is None:
+                rest = _REST.fullmatch(text, at)
+                if rest is None or (left > self._room and self._too_many(text)):
                     return self._line_by_line(raw)
-                framing = (int(length), *framing[1:])
+                length = rest[1]
+                if length is None:
+                    self._note_shape(text, at)
+                elif self._framed:
+                    return self._line_by_line(raw)
+                else:
+                    framing = (int(length), *framing[1:])
             headers = Headers.unread(self._known, text, at)
         method, path, query = match.groups("")
         head = Head(HTTP_1_1, method, path, query, headers, framing)
         if len(raw) <= KEPT_BYTES:
             self.last_raw, self.last_head = raw, head
         return head
+
+    def _note_shape(self, text: str, at: int) -> None:
+        """Let the names of the lines from `at` on be the shape, if others like it came before."""
+        self._unshaped += 1
+        self._shape = None
+        if self._unshaped in _SHAPE_AFTER:
+            names = tuple([line.partition(":")[0] for line in text[at:-4].split("\r\n")])
+            self._shape = self._memo.shapes.pattern(names)
 
     def _too_many(self, text: str) -> bool:
         return text.count("\r\n") - 2 > self._fields_count
@@ -155,6 +174,7 @@ class Heads:
                 count += 1
         if count == self._count:
             return  # it is what it was
+        self._shape = None
         if head.protocol == HTTP_1_1 and head.headers.lines() is fields and count == len(lines):
             known = head.headers
             self._framing = head.framing

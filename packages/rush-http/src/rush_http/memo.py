@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from . import grammar
 from .grammar import HTTP_1_1, Field, Protocol
+from .shapes import Shapes
 
 _Key = TypeVar("_Key", bytes, str)
 _Value = TypeVar("_Value")
@@ -21,13 +22,14 @@ class Memo:
     ENTRY_BYTES = 256
     SECRET = frozenset({"cookie", "authorization", "proxy-authorization"})
 
-    __slots__ = ("fields", "hosts", "names", "persistent")
+    __slots__ = ("fields", "hosts", "names", "persistent", "shapes")
 
     def __init__(self) -> None:
         self.fields: dict[bytes, Field] = {}
         self.names: dict[bytes, str] = {}
         self.hosts: dict[str, str] = {}
         self.persistent: dict[str, bool] = {}
+        self.shapes = Shapes()
 
     def field_line(self, line: bytes) -> Field:
         """Take apart a line that is not in `fields` yet."""

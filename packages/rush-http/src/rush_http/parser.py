@@ -26,6 +26,8 @@ from .memo import Memo
 # What a body is given at a time: a large buffer full of small requests is not copied for each.
 _PIECE_BYTES = 65536
 
+_LF = 0x0A
+
 # RFC 9112, 2.2: empty lines before a request line; a robust server skips "at least one".
 _EMPTY_LINES = 4
 
@@ -84,8 +86,9 @@ class RequestParser:
         self._request_line: RequestLine | None = None
         self._fields: list[Field] = []
         self._fields_bytes = 0
-        # What the last head was, if it has no body; its bytes only while nothing is unfinished.
-        self._repeat: bytes | None = b""
+        # What the last head was, if it has no body; its bytes only while nothing is unfinished, and
+        # if there is a memo.
+        self._repeat: bytes | None = None if memo is None else b""
         self._repeat_head: Head | None = None
 
     def feed(self, data: bytes) -> Iterator[Event]:
@@ -109,14 +112,11 @@ class RequestParser:
         """
         if data == self._repeat:
             return self._repeat_head
-        heads = self._heads
-        if (
-            self._repeat is None  # in the middle of something
-            or heads is None
-            or len(data) > self._fits
-            or not data.endswith(b"\r\n\r\n")
-        ):
+        # What ends in no LF is no head; whether it ends in an empty line, `head` looks.
+        if self._repeat is None or len(data) > self._fits or not data or data[-1] != _LF:
             return None
+        heads = self._heads
+        assert heads is not None
         head = heads.head(data)
         if head is None or head.chunked or head.content_length:
             return None
@@ -214,8 +214,8 @@ class RequestParser:
             raise
         if event is None and self.clean:
             self._buffer, self._position = b"", 0  # an idle connection keeps no 64 KiB
-            self._repeat, self._repeat_head = b"", None
             if self._heads is not None:
+                self._repeat, self._repeat_head = b"", None
                 last = self._heads.last_head
                 if last is not None and not last.has_body:
                     self._repeat, self._repeat_head = self._heads.last_raw, last
