@@ -142,6 +142,14 @@ class Connection(socket.socket):
         """Whether it is read now: not paused, not past the high-water mark, not at its end."""
         return bool(self._reading)
 
+    @property
+    def partial_since(self) -> float | None:
+        """Since when a TLS record is there in part, by `Loop.now`; ``None`` if none is.
+
+        Nothing of it can be read before it is complete.
+        """
+        return None
+
     # Writing
 
     @property

@@ -32,6 +32,7 @@ from .connection import CLOSED, DATA_BYTES, ENDING, Connection
 from .events import Reason
 from .loop import READ, WRITE
 from .outbox import TURN_BYTES, FilePart, Outbox
+from .records import Records
 
 if TYPE_CHECKING:
     from .server import EpollServer
@@ -126,6 +127,7 @@ class TlsConnection(Connection):
         "_notified",
         "_outgoing",
         "_plain",
+        "_records",
         "_shaking",
         "_tls",
     )
@@ -139,6 +141,7 @@ class TlsConnection(Connection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._box = TlsOutbox(self._tls, self._outgoing)
+        self._records = Records()
         self._plain = b""  # decrypted and unread
         self._ended = False  # the peer has said that no more comes
         self._notified = False  # and we have
@@ -165,6 +168,11 @@ class TlsConnection(Connection):
         return self._tls.getpeercert(binary)
 
     # Reading
+
+    @property
+    def partial_since(self) -> float | None:
+        """As `Connection.partial_since`."""
+        return self._records.partial_since
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """As `Connection.recv`.  Raises `ValueError` for `flags`: TLS has none."""
@@ -287,6 +295,7 @@ class TlsConnection(Connection):
         raw = socket.socket.recv(self, _PIECE_BYTES)
         if raw:
             self._incoming.write(raw)
+            self._records.feed(raw, self._server.loop.now)
         else:
             self._ended = True  # a FIN without close_notify
 

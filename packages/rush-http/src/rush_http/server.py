@@ -227,7 +227,8 @@ class HttpServer(Answers):
         for conn in list(self.epoll.connections):
             exchange: Exchange = conn.data
             if exchange.phase in (IDLE, LINGER):
-                exchange.finish_idle(conn)
+                if conn.partial_since is None:  # else a request may be in that record
+                    exchange.finish_idle(conn)
             elif exchange.upgraded is not None and exchange.upgraded.on_stop is None:
                 conn.finish()
 

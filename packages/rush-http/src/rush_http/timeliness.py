@@ -27,7 +27,7 @@ def check(exchange: "Exchange", conn: Connection, now: float) -> None:
     elif conn.queued:
         pass  # it is reading
     elif phase is IDLE:
-        if now - exchange.since > exchange.server.idle_seconds:
+        if _is_idle_too_long(exchange, conn, now):
             exchange.finish_idle(conn)
     elif phase is LINGER and now - exchange.since > exchange.server.limits.linger_seconds:
         conn.close()
@@ -46,6 +46,19 @@ def _does_not_read(exchange: "Exchange", conn: Connection, now: float) -> bool:
         exchange.read_mark, exchange.read_since = drained, now
         return False
     return now - exchange.read_since > exchange.server.limits.write_seconds
+
+
+def _is_idle_too_long(exchange: "Exchange", conn: Connection, now: float) -> bool:
+    """Whether no request has come for too long, or too little of the TLS record that has one.
+
+    A record whose part is here counts as the beginning of a head, and is waited for while the
+    server drains.  Those that are no data (a new key) come whole, and change nothing.
+    """
+    server, idle = exchange.server, now - exchange.since
+    if conn.partial_since is None:
+        return idle > server.idle_seconds
+    limits = server.limits
+    return now - conn.partial_since > limits.head_seconds or idle > limits.idle_seconds
 
 
 def _check_head(exchange: "Exchange", conn: Connection, now: float) -> None:
