@@ -11,17 +11,17 @@ reading (the owner by `pause`, or the write buffer past its high-water mark), an
 output waits.
 """
 
-import enum
 import logging
 import os
 import select
 import socket
 from typing import TYPE_CHECKING, Any
 
-from .checks import check_seconds
 from .events import Handler, Reason
 from .loop import READ, WRITE
 from .outbox import FilePart, Outbox, SendableFile
+from .states import CLOSED, ENDING, OPEN, State
+from .timeouts import Limited
 
 if TYPE_CHECKING:
     from .server import EpollServer
@@ -33,14 +33,6 @@ _log = logging.getLogger("epollserver")
 _NOTHING = select.EPOLLET
 
 
-class _State(enum.Enum):
-    OPEN = "open"
-    ENDING = "ending"
-    CLOSED = "closed"
-
-
-OPEN, ENDING, CLOSED = _State.OPEN, _State.ENDING, _State.CLOSED
-
 # What a handler for DATA gets at a time.  recv(2) of 64 KiB costs the same as of 1 KiB; from
 # 256 KiB on the allocation costs more than it.
 DATA_BYTES = 65536
@@ -49,7 +41,7 @@ DATA_BYTES = 65536
 _recv, _send = socket.socket.recv, socket.socket.send
 
 
-class Connection(socket.socket):
+class Connection(Limited):
     """A connected, non-blocking socket of an `EpollServer`, with a write buffer.
 
     Everything of `socket.socket` is there.  Read with `recv` or `recv_into`: these two notice
@@ -60,15 +52,12 @@ class Connection(socket.socket):
         "_drained_bytes",
         "_held",
         "_interest",
-        "_limits",
         "_on_peer_closed",
         "_out",
         "_paused",
         "_reading",
         "_reason",
-        "_server",
         "_state",
-        "_touched",
         "data",
     )
 
@@ -78,7 +67,7 @@ class Connection(socket.socket):
         self.setblocking(False)
         self.data: Any = None
         self._server = server
-        self._state = OPEN
+        self._state: State = OPEN
         self._reason = Reason.OWN_CLOSE
         self._paused = False
         self._held = False
@@ -221,39 +210,6 @@ class Connection(socket.socket):
         self._reason = Reason.OWN_CLOSE
         self._settle()
         self._rewatch()
-
-    # Time
-
-    @property
-    def idle_seconds(self) -> float | None:
-        """After how long without anything read or written the connection is closed.
-
-        ``None``: never.  The reason is ``TIMEOUT``.  Looked at once a second: what is late is
-        closed at most two seconds later.  Setting it begins anew.
-        """
-        return None if self._limits is None else self._limits.idle_seconds
-
-    @idle_seconds.setter
-    def idle_seconds(self, seconds: float | None) -> None:
-        self._limit(seconds, self.drain_seconds)
-
-    @property
-    def drain_seconds(self) -> float | None:
-        """How long what was written may wait for a peer that does not read.
-
-        ``None``: for ever.  What waits at one time has to be out after so many seconds, then what
-        was written meanwhile; if not, the connection is closed as for `idle_seconds`.
-        """
-        return None if self._limits is None else self._limits.drain_seconds
-
-    @drain_seconds.setter
-    def drain_seconds(self, seconds: float | None) -> None:
-        self._limit(self.idle_seconds, seconds)
-
-    def _limit(self, idle_seconds: float | None, drain_seconds: float | None) -> None:
-        check_seconds(idle_seconds=idle_seconds, drain_seconds=drain_seconds)
-        self._limits = self._server._time_limits(idle_seconds, drain_seconds)
-        self._touched = True
 
     # Closing
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from .addresses import Address
 from .checks import check_counts, check_event, check_seconds
-from .connection import CLOSED, Connection
+from .connection import Connection
 from .events import DataHandler, DisconnectHandler, Event, Handler, Reason
 from .listeners import Kind, Listeners
 from .loop import READ, Loop
+from .states import CLOSED
 from .timeouts import Sweeper, TimeLimits
 
 if TYPE_CHECKING:

@@ -7,15 +7,18 @@ early.  There is no sweep while no connection has a limit.
 
 import logging
 import math
+import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from .checks import check_seconds
 from .events import Reason
 from .loop import Loop, Timer
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .outbox import Outbox
+    from .server import EpollServer
 
 _log = logging.getLogger("epollserver")
 
@@ -57,6 +60,47 @@ class TimeLimits:
                 f" (drain_seconds={self.drain_seconds:g})"
             )
         return ""
+
+
+class Limited(socket.socket):
+    """The part of a `Connection` that its time limits are."""
+
+    __slots__ = ("_limits", "_server", "_touched")
+
+    _limits: TimeLimits | None
+    _server: "EpollServer"
+    _touched: bool
+
+    @property
+    def idle_seconds(self) -> float | None:
+        """After how long without anything read or written the connection is closed.
+
+        ``None``: never.  The reason is ``TIMEOUT``.  Looked at once a second: what is late is
+        closed at most two seconds later.  Setting it begins anew.
+        """
+        return None if self._limits is None else self._limits.idle_seconds
+
+    @idle_seconds.setter
+    def idle_seconds(self, seconds: float | None) -> None:
+        self._limit(seconds, self.drain_seconds)
+
+    @property
+    def drain_seconds(self) -> float | None:
+        """How long what was written may wait for a peer that does not read.
+
+        ``None``: for ever.  What waits at one time has to be out after so many seconds, then what
+        was written meanwhile; if not, the connection is closed as for `idle_seconds`.
+        """
+        return None if self._limits is None else self._limits.drain_seconds
+
+    @drain_seconds.setter
+    def drain_seconds(self, seconds: float | None) -> None:
+        self._limit(self.idle_seconds, seconds)
+
+    def _limit(self, idle_seconds: float | None, drain_seconds: float | None) -> None:
+        check_seconds(idle_seconds=idle_seconds, drain_seconds=drain_seconds)
+        self._limits = self._server._time_limits(idle_seconds, drain_seconds)
+        self._touched = True
 
 
 class Sweeper:

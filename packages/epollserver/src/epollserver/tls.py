@@ -13,7 +13,7 @@ already.  So all that was received is decrypted before ``RECEIVE``: it is called
 came of it, and again in the next turn while some of that is unread.
 
 **Writing.**  Data waits as it was written and is encrypted when the socket can take it, a piece
-of `_PIECE_BYTES` at a time: records are numbered, what is encrypted has to be sent in that order.
+of `PIECE_BYTES` at a time: records are numbered, what is encrypted has to be sent in that order.
 
     SHAKING ──── handshake done: CONNECT ────▶ open ──── close_notify sent ────▶ said goodbye
 
@@ -23,92 +23,22 @@ The states of `Connection` go on beside these.
 import contextlib
 import errno
 import logging
-import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from .connection import CLOSED, DATA_BYTES, ENDING, Connection
+from .connection import DATA_BYTES, Connection
 from .events import Reason
 from .loop import READ, WRITE
-from .outbox import TURN_BYTES, FilePart, Outbox
+from .outbox import Outbox
 from .records import Records
+from .states import CLOSED, ENDING
+from .tls_outbox import PIECE_BYTES, TlsOutbox
 
 if TYPE_CHECKING:
     from .server import EpollServer
 
 _log = logging.getLogger("epollserver")
-
-_PIECE_BYTES = 65536  # four records
-
-
-class TlsOutbox(Outbox):
-    """Encrypts what waits, piece by piece, when it can be sent.
-
-    `queued` counts what is encrypted with its overhead.
-    """
-
-    __slots__ = ("_outgoing", "_tls", "_wire", "open")
-
-    def __init__(self, tls: ssl.SSLObject, outgoing: ssl.MemoryBIO) -> None:
-        super().__init__()
-        self._tls = tls
-        self._outgoing = outgoing
-        self._wire = memoryview(b"")  # encrypted already
-        self.open = False
-        """Whether the handshake is over: before, only what belongs to it goes out."""
-
-    def __len__(self) -> int:
-        return len(self._parts) + self.wire_waits
-
-    @property
-    def wire_waits(self) -> bool:
-        """Whether encrypted bytes wait."""
-        return bool(self._wire) or bool(self._outgoing.pending)
-
-    def send(self, sock: socket.socket) -> None:
-        """As `Outbox.send`."""
-        budget = TURN_BYTES
-        while budget > 0 and (self._wire or self._encrypt()):
-            sent = socket.socket.send(sock, self._wire)
-            self._wire = self._wire[sent:]
-            self.queued -= sent
-            self.sent += sent
-            budget -= sent
-
-    def _encrypt(self) -> bool:
-        """Make the next piece of `_wire`; return whether there is one."""
-        if self.open and self._parts:
-            self._encrypt_part(self._parts[0])
-        if not self._outgoing.pending:
-            return False
-        self._wire = memoryview(self._outgoing.read())
-        self.queued += len(self._wire)
-        return True
-
-    def _encrypt_part(self, part: bytes | memoryview | FilePart) -> None:
-        if isinstance(part, FilePart):
-            count = min(part.count, _PIECE_BYTES)
-            piece: bytes | memoryview = os.pread(part.file.fileno(), count, part.offset)
-            done = part.count == len(piece)
-            part.advance(len(piece))
-            self.in_files -= len(piece)
-        else:
-            piece = memoryview(part)[:_PIECE_BYTES]
-            done = len(piece) == len(part)
-            if not done:
-                self._parts[0] = memoryview(part)[_PIECE_BYTES:]
-        if done:
-            self._parts.popleft()
-        self.queued -= len(piece)
-        rest = memoryview(piece)
-        while rest:  # a record at a time; there is always room in memory
-            rest = rest[self._tls.write(rest) :]
-
-    def close(self) -> None:
-        """As `Outbox.close`."""
-        super().close()
-        self._wire = memoryview(b"")
 
 
 class TlsConnection(Connection):
@@ -292,7 +222,7 @@ class TlsConnection(Connection):
         return bool(self._plain) or self._ended
 
     def _take_raw(self) -> None:
-        raw = socket.socket.recv(self, _PIECE_BYTES)
+        raw = socket.socket.recv(self, PIECE_BYTES)
         if raw:
             self._incoming.write(raw)
             self._records.feed(raw, self._server.loop.now)
@@ -302,7 +232,7 @@ class TlsConnection(Connection):
     def _decrypt(self) -> None:
         pieces = []
         try:
-            while piece := self._tls.read(_PIECE_BYTES):
+            while piece := self._tls.read(PIECE_BYTES):
                 pieces.append(piece)
             self._ended = True  # close_notify
         except ssl.SSLWantReadError:
