@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+import certificates
 import clients
 from epollserver import RECEIVE, EpollServer
 
@@ -67,18 +68,7 @@ def run():
 def certificate(tmp_path_factory):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
-            *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return cert, key
+    return certificates.certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
@@ -110,13 +100,6 @@ def pair():
         sock.close()
 
 
-class TlsPeer(ssl.SSLSocket):
-    """The client's end, which half-closes as TCP does: `SSLSocket` would read no more then."""
-
-    def shutdown(self, how):
-        socket.socket.shutdown(self, how)
-
-
 @pytest.fixture
 def attach(request, pair, transport):
     """Let a server that is not started serve one end of a pair; returns connection and peer."""
@@ -135,7 +118,7 @@ def attach(request, pair, transport):
 
 def shake_hands(loop, context, peer):
     """The TLS end of a connection of this loop, after the handshake."""
-    context.sslsocket_class = TlsPeer
+    context.sslsocket_class = certificates.TlsPeer
     done = []
 
     def shake():

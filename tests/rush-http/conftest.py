@@ -9,6 +9,7 @@ import pytest
 
 import certificates
 import rawclient
+from receivers import Uploads
 from rush_http import END, Head, HttpError, HttpServer, Memo, RequestParser
 
 PATIENCE = 20.0
@@ -235,3 +236,26 @@ def site(serve):
         return server
 
     return start
+
+
+@pytest.fixture
+def streaming(serve):
+    """Start a server whose answers are made by a function: ``answer(server, conn)``."""
+
+    def start(answer, **options):
+        def callback(body, conn, protocol, method, path, query, headers):
+            if path == "/plain":
+                server.respond(conn, b"plain")
+            else:
+                answer(server, conn)
+
+        server: HttpServer = serve(callback, **options)
+        return server
+
+    return start
+
+
+@pytest.fixture
+def uploads(serve):
+    """A server that takes bodies in pieces: see receivers.py."""
+    return Uploads(serve)

@@ -30,8 +30,8 @@ def resets():
         raise ConnectionResetError from error
 
 
-def contexts(folder):
-    """A context for servers and one for clients; the certificate is made in `folder`."""
+def certificate(folder):
+    """Make a certificate for ``localhost``: the paths of its file and of its key."""
     cert, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         [
@@ -42,6 +42,12 @@ def contexts(folder):
         check=True,
         capture_output=True,
     )
+    return cert, key
+
+
+def contexts(folder):
+    """A context for servers and one for clients; the certificate is made in `folder`."""
+    cert, key = certificate(folder)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(cert, key)
     server.num_tickets = 0  # unread, they would make a reset of a client's close
