@@ -21,6 +21,8 @@ from readings import AGREED, BOTH_REFUSE, STRICTER, Difference, compare, ours
 from rush_http import Memo
 from splits import thirds
 
+pytestmark = pytest.mark.once
+
 # The `fuzz` session asks for more, and for new ones every time.
 EXAMPLES = int(os.environ.get("RUSH_EXAMPLES", "200"))
 THOROUGH = EXAMPLES > 1000

@@ -42,6 +42,7 @@ def upload(program, size, name="a.bin"):
         return client.response(), max(most)
 
 
+@pytest.mark.once
 def test_upload_to_disk(program, tmp_path):
     size = 256 * MIB
     answer, most = upload(program, size)

@@ -72,6 +72,7 @@ def test_started_clean_and_buffered():
     assert state(b"c") == (False, True, 0)
 
 
+@pytest.mark.once
 def test_a_large_buffer_is_not_copied_for_each_request_in_it():
     # Quadratic, this would take 20 seconds.
     one = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"

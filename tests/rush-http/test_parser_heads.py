@@ -257,6 +257,7 @@ def holders(needle):
     return found
 
 
+@pytest.mark.once
 def test_a_secret_goes_with_its_connection(site, until):
     server = site()
     canary = uuid.uuid4().hex

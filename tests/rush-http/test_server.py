@@ -134,6 +134,7 @@ def test_answers_of_one_wake_up_are_written_together():
         assert b"HTTP/1.1 400 Bad Request\r\n" in data
 
 
+@pytest.mark.once
 @pytest.mark.over_tls(False)
 def test_2000_pipelined_requests_that_are_not_read_at_first(serve, until):
     most = {"queued": 0, "buffered": 0}
