@@ -47,6 +47,17 @@ def test_late_requests(site):
     assert server.bodies_bytes == 0
 
 
+@pytest.mark.over_tls(False)
+def test_answers_that_the_kernel_keeps_are_to_be_read(site, tmp_path, until):
+    server = site(address=str(tmp_path / "socket"), limits=Limits(write_seconds=0.2))
+    with RawClient(server.address) as reads, RawClient(server.address) as silent:
+        assert reads.get("/").status == 200
+        silent.send(request())
+        until(server, lambda: len(server.epoll.connections) == 2)
+        until(server, lambda: len(server.epoll.connections) == 1)
+        assert reads.get("/").status == 200
+
+
 def test_a_head_that_drips(site):
     with RawClient(site(limits=Limits(head_seconds=0.3)).address) as client:
         client.sock.settimeout(0.02)

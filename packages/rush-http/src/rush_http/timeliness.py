@@ -1,5 +1,8 @@
 """Who is late: the time limits of each phase of an `Exchange`, looked at by each sweep."""
 
+import fcntl
+import termios
+from sys import byteorder
 from typing import TYPE_CHECKING
 
 from epollserver import Connection
@@ -9,6 +12,9 @@ from .phases import BODY, HEAD, IDLE, LINGER, NOW, UPGRADED
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+
+# Values of `Exchange.read_mark` beside how many bytes have gone out of those that waited.
+_UNKNOWN, _ALL_OUT, _UNSENT = -1, -2, -3  # the last one, less the bytes that the kernel has
 
 
 def check(exchange: "Exchange", conn: Connection, now: float) -> None:
@@ -36,16 +42,32 @@ def check(exchange: "Exchange", conn: Connection, now: float) -> None:
 def _does_not_read(exchange: "Exchange", conn: Connection, now: float) -> bool:
     """Whether an answer has waited too long without anything of it having gone out.
 
-    What the client sends meanwhile, and what it is answered, changes nothing.
+    What the client sends meanwhile, and what it is answered, changes nothing.  An answer that the
+    kernel has taken whole is looked for there when nothing has come since the last sweep, and until
+    it is out.
     """
-    if not conn.queued:
-        exchange.read_mark = -1
+    if conn.queued:
+        mark = conn.drained_bytes
+    elif exchange.phase is not IDLE or exchange.since == now:
+        mark = _UNKNOWN
+    elif exchange.read_mark == _ALL_OUT:
         return False
-    drained = conn.drained_bytes
-    if drained != exchange.read_mark:
-        exchange.read_mark, exchange.read_since = drained, now
+    else:
+        unsent = _unsent_bytes(conn)
+        mark = _UNSENT - unsent if unsent else _ALL_OUT
+    if mark != exchange.read_mark or mark == _UNKNOWN:
+        exchange.read_mark, exchange.read_since = mark, now
         return False
     return now - exchange.read_since > exchange.server.limits.write_seconds
+
+
+def _unsent_bytes(conn: Connection) -> int:
+    """What the other side's kernel has not taken: only who does not read leaves that for long."""
+    try:
+        # SIOCOUTQ of tcp(7) and unix(7)
+        return int.from_bytes(fcntl.ioctl(conn.fileno(), termios.TIOCOUTQ, bytes(4)), byteorder)
+    except (OSError, ValueError):  # a socket of another kind, or closed
+        return 0
 
 
 def _is_idle_too_long(exchange: "Exchange", conn: Connection, now: float) -> bool:
