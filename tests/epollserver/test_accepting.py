@@ -13,7 +13,7 @@ import time
 import pytest
 
 import clients
-from epollserver import CONNECT, RECEIVE, EpollServer
+from epollserver import CONNECT, READ, RECEIVE, EpollServer
 
 
 def echo(conn):
@@ -316,6 +316,21 @@ def test_adopt_is_served_above_max_conns(make_server, pair):
         peer.close()
     with waiting:
         assert waiting.recv(100) == b"hello"
+
+
+def test_a_server_that_listens_nowhere(make_server, pair, run):
+    """Its loop may be driven by whoever has the other end of what it serves."""
+    server = make_server(None)
+    server.add_handler(echo, RECEIVE)
+    with pytest.raises(RuntimeError, match="listens nowhere"):
+        _ = server.address
+    given, peer = pair()
+    server.adopt(given)
+    peer.sendall(b"x")
+    server.loop.watch(peer.fileno(), READ, lambda ready: server.loop.stop())
+    run(server.loop)
+    assert peer.recv(100) == b"x"
+    server.loop.unwatch(peer.fileno())
 
 
 def test_more_waiting_than_one_batch(server):

@@ -117,7 +117,7 @@ def test_pipelined_answers_come_in_order(site):
 
 
 def test_answers_of_one_wake_up_are_written_together():
-    server = HttpServer(("127.0.0.1", 0))
+    server = HttpServer(None)
     server.on_message_complete = lambda body, conn, *rest: server.respond(conn, b"hello")
     # A record per send(2)
     given, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

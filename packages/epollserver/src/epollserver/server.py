@@ -34,7 +34,8 @@ class EpollServer:
     """A TCP or UNIX server that calls your handlers.
 
     `address` is ``(host, port)`` (port 0: any free one, see `address`), the path of a UNIX socket,
-    or a socket that is bound already; `listen` adds more.
+    or a socket that is bound already; `listen` adds more.  ``None`` listens nowhere: what is served
+    comes by `adopt`.
     `max_conns` connections are served at a time; the next ones wait in the kernel's queue, which
     holds `backlog` of them.
     `high_water` is how many unsent bytes of a connection stop the reading from it; a writer that
@@ -62,7 +63,7 @@ class EpollServer:
 
     def __init__(
         self,
-        address: Address,
+        address: Address | None,
         max_conns: int = 10_000,
         *,
         backlog: int = 1024,
@@ -106,7 +107,8 @@ class EpollServer:
             reuse_port=reuse_port,
         )
         try:
-            self.listen(address)
+            if address is not None:
+                self.listen(address)
         except BaseException:
             self.loop.close()
             raise

@@ -49,7 +49,8 @@ _log = logging.getLogger("rush_http")
 class HttpServer(Answers):
     """Calls back with every complete request; is given the answer with `send`.
 
-    `sock` is what `EpollServer` takes: ``(host, port)``, a UNIX socket's path, a bound socket.
+    `sock` is what `EpollServer` takes: ``(host, port)``, a UNIX socket's path, a bound socket, or
+    ``None``: what is served comes by ``epoll.adopt``.
     ``on_message_complete(body, conn, protocol, method, path, query, headers)`` gets the body
     (`bytes`), the `Connection`, ``(1, 1)`` or ``(1, 0)``, the method, the path (percent-decoded),
     the query (raw) and the `Headers`.  It answers by `send` (`respond`, `send_file`, `stream` ...),
@@ -71,7 +72,7 @@ class HttpServer(Answers):
 
     def __init__(
         self,
-        sock: Address,
+        sock: Address | None,
         max_conns: int = 10_000,
         on_message_complete: OnMessageComplete | None = None,
         *,
