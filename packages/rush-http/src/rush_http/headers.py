@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TypeVar, overload
 
 Lines = tuple[tuple[str, str], ...]
+
+_D = TypeVar("_D")
 
 # Fields that say which form of a thing to send, which part, or whether at all (RFC 9110, 12.5.3,
 # 13.1 and 14.2).
@@ -108,7 +111,13 @@ class Headers(Mapping[str, str]):
         except KeyError:
             return values[name.lower()]
 
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str | _D) -> str | _D: ...
+
+    def get(self, name: str, default: object = None) -> object:
         """The value of the field, or `default`."""
         values = self._values
         if values is None:
