@@ -13,12 +13,15 @@ import pytest
 import rush_web
 from programs import PATIENCE
 from rawclient import request
+from rush_web import testing
 from rush_web.__main__ import main
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "rush-web"
 README = (PACKAGE / "README.md").read_text()
 EXAMPLES = PACKAGE / "examples"
-PROGRAMS = re.findall(r"```python\n(.*?)```\n(.*?)(?=```python|\Z)", README, re.DOTALL)
+FOUND = re.findall(r"```python\n(.*?)```\n(.*?)(?=```python|\Z)", README, re.DOTALL)
+PROGRAMS = [found for found in FOUND if "def test_" not in found[0]]
+TESTS = [found for found in FOUND if found not in PROGRAMS]
 SERVED = "server = WebServer("
 
 
@@ -43,6 +46,7 @@ def on_a_free_port(source):
 def test_the_readme_has_programs():
     assert len(PROGRAMS) == 10
     assert sum(len(commands(text)) for _, text in PROGRAMS) == 27
+    assert len(TESTS) == 1
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -67,6 +71,15 @@ def test_the_programs_of_the_readme(launch, tmp_path, source, text):
     if "on_startup" in source:
         lines = program.output.end().splitlines()
         assert (lines[0], lines[-1]) == ("loaded: 1", "bye")
+
+
+@pytest.mark.parametrize(("source", "text"), TESTS)
+def test_the_tests_of_the_readme(launch, tmp_path, source, text):
+    (tmp_path / "app.py").write_text(source)
+    command, said = re.search(r"\$ pytest (.*?)\n(.*?)in [\d.]+s\n```", text, re.DOTALL).groups()
+    program = launch("-m", "pytest", "-p", "no:cacheprovider", *shlex.split(command))
+    assert program.wait() == 0
+    assert program.output.end().startswith(said)
 
 
 def test_the_banner_of_the_readme(launch, tmp_path):
@@ -110,7 +123,8 @@ def test_every_public_name_is_documented():
     table = README.partition("## The whole of it")[2]
     for name in rush_web.__all__:
         assert f"`{name}" in table, name
-        value = getattr(rush_web, name)
+    names = {name: getattr(door, name) for door in (rush_web, testing) for name in door.__all__}
+    for name, value in names.items():
         if type(value) is not type:
             continue  # Handler, Filter
         assert inspect.getdoc(value), name

@@ -6,10 +6,10 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from time import monotonic
-from typing import Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
@@ -27,6 +27,9 @@ from .jsons import EncodeJson, JsonName, json_encoder
 from .prefork import Link, Order, Prefork
 from .routing import Handler
 from .sockets import open_sockets
+
+if TYPE_CHECKING:
+    from .testing import TestClient
 
 _log = logging.getLogger("rush_web")
 
@@ -177,10 +180,9 @@ class WebServer(Group):
         """
         configure(self, environ)
         self._check()
-        loader = self.loader or Loader("." if self.root is None else self.root)
+        loader = self._open_loader()
         try:
-            for startup in self._on_startup:
-                cast(Callable[[Loader | Mounts], object], startup)(loader)
+            self._start_up(loader)
             sockets = open_sockets(
                 self.host, self.port, self.workers, shared=self.listen == "shared"
             )
@@ -198,25 +200,63 @@ class WebServer(Group):
                 _close_all(sockets)
         finally:
             loader.close()
-            for shutdown in self._on_shutdown:
-                try:
-                    shutdown()
-                except Exception:  # the others are to be called as well
-                    _log.exception("an on_shutdown callback failed: %r", shutdown)
+            self._shut_down()
         if status:
             # Not only returned: a program that ends with `server.run()` must not end with 0.
             raise SystemExit(status)
         return status
 
+    def test_client(self, *, timeout: float = 10.0, raise_exceptions: bool = True) -> "TestClient":
+        """A client for tests, of one worker in this thread, without a network.
+
+        It has the routes that are registered now; `on_startup` is called first, `on_shutdown` when
+        it is closed.  An answer may take `timeout` seconds.  What a handler raises is raised where
+        the answer was asked for; without `raise_exceptions` the client gets what everybody would,
+        and `TestResponse.error` is what was raised.
+        A `loader` that was given is left open.
+        """
+        # Only now: a server needs nothing of it.
+        from .testing.client import TestClient
+        from .testing.worker import Worker
+
+        return TestClient(Worker(self._one_worker(), timeout), raise_exceptions=raise_exceptions)
+
+    @contextlib.contextmanager
+    def _one_worker(self) -> Iterator[HttpServer]:
+        """A worker that listens nowhere."""
+        self._check()
+        loader = self._open_loader()
+        try:
+            self._start_up(loader)
+            http_server, manager = self._worker(None, loader)
+            try:
+                with http_server:
+                    yield http_server
+            finally:
+                manager.close(_QUICK_GRACE)
+        finally:
+            if loader is not self.loader:
+                loader.close()
+            self._shut_down()
+
+    def _open_loader(self) -> Loader | Mounts:
+        return self.loader or Loader("." if self.root is None else self.root)
+
+    def _start_up(self, loader: Loader | Mounts) -> None:
+        for startup in self._on_startup:
+            cast(Callable[[Loader | Mounts], object], startup)(loader)
+
+    def _shut_down(self) -> None:
+        for shutdown in self._on_shutdown:
+            try:
+                shutdown()
+            except Exception:  # the others are to be called as well
+                _log.exception("an on_shutdown callback failed: %r", shutdown)
+
     def _serve(self, sockets: list[socket.socket], loader: Loader | Mounts, link: Link) -> None:
         """Be a worker."""
-        shared = self.listen == "shared"
-        own = sockets[0] if shared else sockets[link.number]
-        http_server = HttpServer(own, self.max_conns, limits=self.limits, exclusive=shared)
-        manager = self._manager(loader, http_server)
-        # Bound, not the object: 1,200 instructions less for each request
-        # (tests/bench/rush-loader/instructions.py).
-        http_server.on_message_complete = manager.__call__
+        own = sockets[0] if self.listen == "shared" else sockets[link.number]
+        http_server, manager = self._worker(own, loader)
         until = 0.0  # that much of the monotonic clock is left to handlers, once it is stopped
 
         def obey(order: Order, queue: int) -> None:
@@ -248,10 +288,15 @@ class WebServer(Group):
         # Those whose clients have gone: the others were waited for.
         manager.close(max(0.0, until - monotonic()))
 
-    def _manager(self, loader: Loader | Mounts, http_server: HttpServer) -> HandlersManager:
-        """What calls the handlers in a worker."""
+    def _worker(
+        self, sock: socket.socket | None, loader: Loader | Mounts
+    ) -> tuple[HttpServer, HandlersManager]:
+        """The server of a worker, and what calls its handlers."""
+        http_server = HttpServer(
+            sock, self.max_conns, limits=self.limits, exclusive=self.listen == "shared"
+        )
         kind = DevelopmentManager if self.development else HandlersManager
-        return kind(
+        manager = kind(
             self.routes,
             self.error_handlers,
             self.redirects,
@@ -265,6 +310,10 @@ class WebServer(Group):
             hooks=self.hooks,
             json=self.json,
         )
+        # Bound, not the object: 1,200 instructions less for each request
+        # (tests/bench/rush-loader/instructions.py).
+        http_server.on_message_complete = manager.__call__
+        return http_server, manager
 
     def _banner(self, sock: socket.socket) -> str:
         host, port = sock.getsockname()[:2]
