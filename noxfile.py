@@ -176,11 +176,23 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types: the four packages, then each example as a program of its own."""
+    """Check types: the four packages, then each example and a user's program for itself."""
     session.install("mypy", "jinja2")
     session.run("mypy", *(f"--package={name.replace('-', '_')}" for name in PACKAGES))
     for name in PACKAGES:  # one after the other: two may have an example of the same name
         session.run("mypy", *map(str, pathlib.Path("packages", name).glob("examples/**/*.py")))
+    # A user's program: what is installed is what it sees, and our settings are not its own.
+    install(session, *PACKAGES)
+    session.install("pytest")
+    program = "tests/rush-web/test_typed.py"
+    session.run("mypy", "--config-file=", "--strict", program)
+    try:
+        session.install("--only-binary=:all:", "pyright[nodejs]")
+        session.run("pyright", "--version")  # it gets the rest of itself from npm
+    except CommandFailed:
+        session.warn("pyright is not to be had here: the user's program is checked by mypy only")
+    else:
+        session.run("pyright", "--pythonpath", f"{session.bin}/python", program)
 
 
 @nox.session
