@@ -7,7 +7,7 @@ import pytest
 
 from rush_http import BadRequest, UriTooLong
 from rush_web import Args, Request
-from rush_web.args import percent_decoded
+from rush_web.args import _decoded_at_once, _decoded_one_by_one, percent_decoded
 
 TABLE = [
     # query, every name and its values
@@ -171,6 +171,39 @@ def test_the_same_as_urllib():
         args = Args.parse(query)
         expected = parse_qs(query, keep_blank_values=True)
         assert {name: args.getlist(name) for name in args} == expected, query
+
+
+# What could be taken for something else while escapes are decoded.
+ODD = [
+    *PIECES,
+    "\0",
+    "\1",
+    "\n",
+    "\r",
+    "%00",
+    "%01",
+    "%0A",
+    "%0d",
+    "%3D",
+    "%%",
+    "%=",
+    "%&",
+    "%+",
+    "%\n",
+]
+
+
+def test_the_fast_way_is_the_plain_way():
+    rng = random.Random(2031)
+    fast = 0
+    for _ in range(20_000):
+        query = "".join(rng.choices(ODD, k=rng.randrange(1, 10)))
+        expected = lists(Args.of(_decoded_one_by_one(query)))
+        assert lists(Args.parse(query)) == expected == parse_qs(query, keep_blank_values=True), (
+            query
+        )
+        fast += "%" in query and _decoded_at_once(query) is not None
+    assert fast > 500
 
 
 def test_there_and_back():

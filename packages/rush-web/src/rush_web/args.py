@@ -1,6 +1,7 @@
 """Args: the arguments of a query, or the fields of a form."""
 
-from collections.abc import Iterable
+from binascii import a2b_qp
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 from rush_http import BadRequest, UriTooLong
@@ -11,6 +12,8 @@ MAX_COUNT = 1000
 """How many arguments a query may have: past it the work is a client's to choose."""
 
 _HEX = "0123456789abcdefABCDEF"
+_AND, _EQUALS = "\1", "\0"
+_TO_QUOTED = bytes.maketrans(b"+&=%", b" \1\0=")
 _BYTES = {(a + b).encode(): bytes.fromhex(a + b) for a in _HEX for b in _HEX}
 
 
@@ -38,21 +41,24 @@ class Args(dict[str, str]):
         """
         if max_length is not None and len(query) > max_length:
             raise UriTooLong(f"a query of {len(query)} characters (max_length={max_length})")
-        if "+" in query:
-            query = query.replace("+", " ")
         if len(query) >= max_count and (count := query.count("&") + 1) > max_count:
             raise BadRequest(f"a query of {count} arguments (max_count={max_count})")
+        between, equals = "&", "="
+        coded = "%" in query
+        if coded:
+            text = _decoded_at_once(query)
+            if text is None:
+                return cls.of(_decoded_one_by_one(query))
+            between, equals = _AND, _EQUALS
+        else:
+            text = query.replace("+", " ") if "+" in query else query
         found: dict[str, str] = {}
         lists: dict[str, list[str]] = {}
-        coded = "%" in query
-        for piece in query.split("&"):
+        for piece in text.split(between):
             if piece:
-                name, _, value = piece.partition("=")
-                if coded:  # looked for here, since a call costs 60 ns
-                    if "%" in name:
-                        name = percent_decoded(name)
-                    if "%" in value:
-                        value = percent_decoded(value)
+                name, _, value = piece.partition(equals)
+                if coded and _EQUALS in value:
+                    value = value.replace(_EQUALS, "=")
                 if name in found:
                     lists.setdefault(name, [found[name]]).append(value)
                 else:
@@ -97,6 +103,34 @@ class Args(dict[str, str]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return Args.of, ([(name, value) for name in self for value in self.getlist(name)],)
+
+
+def _decoded_at_once(query: str) -> str | None:
+    """A query without its escapes, with `_AND` and `_EQUALS` in place of ``&`` and ``=``.
+
+    ``None`` if it has what is not to be done so: controls, beyond ASCII, ``%`` without digits.
+    """
+    # The escapes of quoted-printable are the same, but for their first character, and are decoded
+    # in C: 1.8 us for four escapes in two of three arguments, and 4.1 us one by one
+    # (tests/bench/rush-web/args.py).
+    if "%0" in query:
+        return None  # the controls, also those that would be taken for separators
+    quoted = query.encode("ascii", "ignore").translate(_TO_QUOTED, b"\0\1\n\r")
+    if len(quoted) != len(query):
+        return None
+    decoded = a2b_qp(quoted)
+    # Each escape makes two bytes less; what is none (it would be changed) makes one or none.
+    if len(decoded) != len(query) - 2 * query.count("%"):
+        return None
+    return decoded.decode("utf-8", "replace")
+
+
+def _decoded_one_by_one(query: str) -> Iterator[tuple[str, str]]:
+    """The plain twin of `_decoded_at_once`, which can do all: names and values."""
+    for piece in query.replace("+", " ").split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            yield percent_decoded(name), percent_decoded(value)
 
 
 def percent_decoded(text: str) -> str:
