@@ -11,7 +11,7 @@ import pytest
 from rush_http import Limits, ServiceUnavailable
 from rush_http.phases import BODY, HEAD, IDLE
 from rush_loader import Loader
-from rush_web import WebServer
+from rush_web import StaleRequest, WebServer
 
 
 @pytest.fixture
@@ -480,6 +480,68 @@ def test_answers_from_a_thread(server):
 
     with server.test_client() as client:
         assert client.get("/late").text == "late"
+
+
+def test_late_answers(server):
+    """By detach(): from a thread, from another request, or never."""
+    waiting = queue.SimpleQueue()
+
+    @server.get("/thread")
+    def thread(request):
+        detached = request.detach()
+        threading.Timer(0.01, lambda: detached.response(detached.query)).start()
+
+    @server.get("/wait")
+    def wait(request):
+        waiting.put(request.detach())
+
+    @server.get("/let-go")
+    def let_go(request):
+        waiting.get().response(request.query)
+        request.response("done")
+
+    with server.test_client(timeout=0.2) as client:
+        assert client.get("/thread?1").text == "1"
+        other = client.another()
+        other.send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.get("/let-go?2").text == "done"
+        assert other.receive().text == "2"
+        with pytest.raises(TimeoutError, match=r"no answer to GET /wait within 0.2 s"):
+            client.get("/wait")
+        gone = waiting.get()
+        assert gone.gone
+        gone.response("too late")
+        assert client.get("/thread?3").text == "3"
+
+
+def test_handlers_in_threads(server):
+    @server.get("/")
+    @server.blocking
+    def index(request):
+        if request.query:
+            raise ValueError(request.query)
+        request.response(threading.current_thread().name)
+
+    with server.test_client() as client:
+        assert client.get("/").text != threading.current_thread().name
+        with pytest.raises(ValueError, match="why"):
+            client.get("/?why")
+        assert client.get("/").status == 200
+
+
+def test_in_development():
+    server = WebServer(development=True)
+    kept = []
+
+    @server.get("/")
+    def index(request):
+        kept.append(request)
+        request.response(kept[0].path)
+
+    with server.test_client() as client:
+        assert client.get("/").text == "/"
+        with pytest.raises(StaleRequest, match="index"):
+            client.get("/")
 
 
 def test_run_until(server):

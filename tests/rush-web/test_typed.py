@@ -13,7 +13,17 @@ import pytest
 
 from rush_http import BadRequest, NotFound
 from rush_loader import Loader
-from rush_web import Args, Form, FormLimits, Request, Upload, WebServer
+from rush_web import (
+    Answering,
+    Args,
+    Detached,
+    Form,
+    FormLimits,
+    Request,
+    Snapshot,
+    Upload,
+    WebServer,
+)
 from rush_web.testing import TestClient, TestResponse
 
 server = WebServer(workers=1, trailing_slash="redirect")
@@ -96,6 +106,32 @@ def forget(request: Request) -> None:
     request.response(key.hex)
 
 
+@api.get("/count")
+@api.blocking
+def count(request: Answering) -> None:
+    request.response(str(len(notes)))
+
+
+waiting: list[Detached] = []
+seen: list[Snapshot] = []
+
+
+@api.get("/next")
+def wait_for_next(request: Request) -> None:
+    detached: Detached = request.detach()
+    request.context["begun"] = True
+    waiting.append(detached)
+
+
+@api.post("/next")
+def add_next(request: Request) -> None:
+    seen.append(request.snapshot())
+    for detached in waiting:
+        detached.response_json({"next": request.body.decode()})
+    waiting.clear()
+    request.response(code=204)
+
+
 @server.error_handler("not-found")
 def not_found(request: Request) -> None:
     error: Exception | None = request.error
@@ -137,6 +173,16 @@ def test_bytes(client: TestClient) -> None:
     assert client.receive().raw.endswith(b"\r\n\r\nmilk")
     with client.get("/api/notes/2", stream=True) as response:
         assert b"".join(response.pieces()) == b"milk"
+
+
+def test_later(client: TestClient) -> None:
+    assert client.get("/api/count").text == "1"
+    other: TestClient = client.another()
+    other.send(b"GET /api/next HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.post("/api/next", body="jam").status == 204
+    assert other.receive().json() == {"next": "jam"}
+    body: bytes = seen.pop().body
+    assert body == b"jam"
 
 
 def test_what_would_answer() -> None:
