@@ -1,6 +1,7 @@
 import os
 import random
 import re
+import sys
 from uuid import UUID
 
 import pytest
@@ -474,8 +475,8 @@ def generated(rng):
     return routes
 
 
-# More, when something has changed: ROUTE_SETS=10000 pytest tests/rush-web/test_routing.py
-ROUTE_SETS = int(os.environ.get("ROUTE_SETS", "1000"))
+# For 10,000 picks.  More, when something has changed: ROUTE_SETS=10000 pytest tests/rush-web/...
+ROUTE_SETS = int(os.environ.get("ROUTE_SETS", "1250"))
 
 
 @pytest.mark.once
@@ -494,3 +495,49 @@ def test_the_same_pick_as_trying_every_route():
             assert picked(router, *asked) == expected, (asked, routes)
             found += expected[0] is not None
     assert found > ROUTE_SETS  # it is no test of finding nothing
+
+
+SHAPES = [
+    # a route's path, and one that it answers
+    ("/part{0}/list", "/part{0}/list"),
+    ("/part{0}/<name>", "/part{0}/bill"),
+    ("/part{0}/<int:id>", "/part{0}/7"),
+    ("/part{0}/<int:id>/edit", "/part{0}/7/edit"),
+    ("/part{0}/<a>/<int:b>", "/part{0}/x/7"),
+    ("/<name>/part{0}", "/bill/part{0}"),
+    ("/part{0}/<path:rest>", "/part{0}/a/b"),
+]
+
+
+def lines_of(function, *arguments):
+    """How many lines of Python a call takes."""
+    count = 0
+
+    def trace(frame, event, value):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("path", "asked"), SHAPES)
+def test_ten_thousand_routes_cost_no_more_than_a_hundred(path, asked):
+    """Counted, not timed: tests/bench/rush-web/routes.py does that."""
+    costs = []
+    for routes in (100, 10_000):
+        router = Router([Route(path.format(at), named(at)) for at in range(routes)])
+        found = request_of("GET", asked.format(routes - 1))
+        missing = request_of("GET", asked.format("x"))
+        assert router.find(found).name == routes - 1
+        assert router.find(missing) is None
+        costs.append((lines_of(router.find, found), lines_of(router.find, missing)))
+    assert costs[0] == costs[1]
+    assert min(costs[0]) > 0
