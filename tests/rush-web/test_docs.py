@@ -2,10 +2,12 @@
 
 import inspect
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,13 +75,21 @@ def test_the_programs_of_the_readme(launch, tmp_path, source, text):
         assert (lines[0], lines[-1]) == ("loaded: 1", "bye")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("source", "text"), TESTS)
-def test_the_tests_of_the_readme(launch, tmp_path, source, text):
+def test_the_tests_of_the_readme(tmp_path, source, text):
     (tmp_path / "app.py").write_text(source)
     command, said = re.search(r"\$ pytest (.*?)\n(.*?)in [\d.]+s\n```", text, re.DOTALL).groups()
-    program = launch("-m", "pytest", "-p", "no:cacheprovider", *shlex.split(command))
-    assert program.wait() == 0
-    assert program.output.end().startswith(said)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *shlex.split(command)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=3 * PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(said)
 
 
 def test_the_banner_of_the_readme(launch, tmp_path):
