@@ -48,9 +48,14 @@ class Head:
         """The ``Connection`` line of the answer as the client wants it: ready bytes, or none."""
         self.content_length, self.chunked, self.expects_continue, self.connection_line = framing
 
+    @property
+    def message(self) -> tuple[Protocol, str, str, str, Headers]:
+        """Protocol, method, path, query, headers: what a callback on whole messages gets of it."""
+        return self.protocol, self.method, self.path, self.query, self.headers
+
     def copy(self) -> "Head":
         """An equal head that no other request shares."""
-        return Head(self.protocol, self.method, self.path, self.query, self.headers, self.framing)
+        return Head(*self.message, self.framing)
 
     @property
     def has_body(self) -> bool:
@@ -72,7 +77,7 @@ class Head:
         return f"<Head {self.method} {self.path!r:.200} {self.headers!r}>"
 
     def _values(self) -> tuple[object, ...]:
-        return self.protocol, self.method, self.path, self.query, self.headers, *self.framing
+        return *self.message, *self.framing
 
 
 Framing = tuple[int, bool, bool, bytes]

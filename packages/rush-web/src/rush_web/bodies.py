@@ -57,14 +57,14 @@ class Bodies:
             return None
         asked = self._new_request()  # for the filters
         asked.conn = conn
-        asked.protocol, asked.method, asked.path, asked.query, asked.headers = head[:5]
+        asked.protocol, asked.method, asked.path, asked.query, asked.headers = head.message
         return _pick(self._router, asked)
 
     def _handled(self, conn: "Connection", head: Head) -> BodyReceiver | None:
         """Call the handler; returns who takes the body."""
         coming = self._common.coming = Coming(self._resume)
         try:
-            self._handle(b"", conn, *head[:5])
+            self._handle(b"", conn, *head.message)
         finally:
             self._common.coming = None
         exchange: Exchange = conn.data

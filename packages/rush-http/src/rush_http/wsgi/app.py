@@ -113,7 +113,7 @@ class WsgiApp:
         if not head.chunked and head.content_length <= WHOLE_BYTES:
             return None
         peer = self._server.peer(conn)
-        environ = self._environs.environ(*head[:5], peer)
+        environ = self._environs.environ(*head.message, peer)
         if self._threads:
             deferred = self._server.defer(conn)
 
