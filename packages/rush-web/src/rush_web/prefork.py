@@ -30,6 +30,7 @@ from functools import partial
 from epollserver import READ, Loop, Timer
 
 from .lifeline import Lifeline
+from .slots import Slot, Slots
 
 _log = logging.getLogger("rush_web")
 
@@ -63,9 +64,11 @@ class Order(enum.IntEnum):
 class Link:
     """A worker's end of the connection to its parent."""
 
-    def __init__(self, number: int, sock: socket.socket) -> None:
+    def __init__(self, number: int, sock: socket.socket, slot: Slot) -> None:
         self.number = number
         """Which worker this is, from 0; its queue has the same number."""
+        self.slot = slot
+        """Where it says what it does; its parent reads it."""
         self.told = False  # whether the parent knows that this worker serves
         self._socket = sock
 
@@ -130,6 +133,7 @@ class Prefork:
         self._status = 0
         self._loop = Loop()
         self._lifeline = Lifeline()
+        self._slots = Slots(count)
 
     def run(self) -> int:
         """Fork, supervise until SIGTERM or SIGINT, and return the exit status.
@@ -182,6 +186,7 @@ class Prefork:
 
     def _fork(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._slots[worker.number].clear()
         _flush()  # what is written before the fork is written once
         # A signal in a young child would still be written to the parent's wake-up pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -205,7 +210,7 @@ class Prefork:
     def _become(self, worker: _Worker, ours: socket.socket, theirs: socket.socket) -> None:
         """Be the worker, and end the process: nothing of the parent's is unwound here."""
         status = _CRASHED
-        link = Link(worker.number, theirs)
+        link = Link(worker.number, theirs, self._slots[worker.number])
         try:
             self._loop.close()
             self._lifeline.hold()
