@@ -50,7 +50,8 @@ Addresses
 =========
 ``("127.0.0.1", 7000)``, ``("::", 7000)`` for IPv6 and IPv4, ``"/run/chat.sock"`` for a UNIX socket
 (its file is removed at the end; one that a dead program has left is replaced), or a socket that is
-bound already: ``inherited_sockets()`` are those of systemd, `bind` makes one without a server.
+bound already: ``inherited_sockets()`` are those of systemd, `bind` makes one without a server
+(``SocketFile(sock).remove()`` then removes the file of a UNIX socket).
 ``server.listen(address)`` adds another.
 
 Limits
@@ -77,6 +78,9 @@ The end
 connections end by themselves (``server.stopping`` tells handlers to see to it), and closes what is
 left after 30 seconds; a second call closes it at once.
 
+Who closes a descriptor of the server's (``os.close(conn.fileno())``) ends it: `start` raises
+`DescriptorLost`, since the number may be another client's by then.
+
 The loop's own tools
 ====================
 ``server.loop`` is there for handlers: ``call_later(seconds, f)`` returns a `Timer` to ``cancel()``;
@@ -94,8 +98,9 @@ its own server: an epoll instance is shared, not copied.
 
 from typing import TYPE_CHECKING
 
-from .addresses import Address, bind, inherited_sockets
+from .addresses import Address, SocketFile, bind, inherited_sockets
 from .connection import Connection
+from .descriptors import DescriptorLost
 from .events import (
     CONNECT,
     DATA,
@@ -126,6 +131,7 @@ __all__ = [
     "Address",
     "Connection",
     "DataHandler",
+    "DescriptorLost",
     "DisconnectHandler",
     "EpollServer",
     "Event",
@@ -133,6 +139,7 @@ __all__ = [
     "Loop",
     "Reason",
     "SendableFile",
+    "SocketFile",
     "Timer",
     "TlsConnection",
     "bind",

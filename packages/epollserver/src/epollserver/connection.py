@@ -17,6 +17,7 @@ import select
 import socket
 from typing import TYPE_CHECKING, Any
 
+from .descriptors import LOST, DescriptorLost
 from .events import Handler, Reason
 from .loop import READ, WRITE
 from .outbox import FilePart, Outbox, SendableFile
@@ -351,7 +352,15 @@ class Connection(Limited):
             interest |= _NOTHING
         if interest != self._interest:
             self._interest = interest
-            self._server.loop.rewatch(self.fileno(), interest)
+            try:
+                self._server.loop.rewatch(self.fileno(), interest)
+            except OSError:
+                self._check()
+                raise
+
+    def _check(self) -> None:
+        """Raise `DescriptorLost` if this socket was closed by somebody else."""
+        self._server.loop.check(self.fileno())
 
     def _end_of_file(self) -> None:
         if self._state is OPEN:
@@ -374,6 +383,8 @@ class Connection(Limited):
         elif isinstance(error, TimeoutError):
             self._end(Reason.TIMEOUT)
         elif self._state is not CLOSED:
+            if isinstance(error, OSError) and error.errno in LOST:
+                self._check()
             _log.warning("a connection failed, it is closed: %s", error)
             self._end(Reason.ERROR)
 
@@ -390,7 +401,9 @@ class Connection(Limited):
         self._reason = reason
         self._reading = 0
         self._on_peer_closed = None
-        self._server.loop.unwatch(self.fileno())
+        if not self._server.loop.unwatch(self.fileno()):
+            fd = super().detach()  # its number may be somebody else's
+            raise DescriptorLost(fd, "a connection")
         if self._out is not None:
             self._out.close()
             self._out = None

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable
 
 from .addresses import Address, SocketFile, bind
+from .descriptors import LOST, DescriptorLost
 from .loop import READ, Loop, Timer
 
 _log = logging.getLogger("epollserver")
@@ -128,6 +129,12 @@ class Listeners:
         for sock in list(self._sockets.values()):
             self.remove(sock)
 
+    def check(self) -> None:
+        """Raise `DescriptorLost` if somebody else has closed one."""
+        for fd, sock in self._sockets.items():
+            if self._accepting and sock.fileno() == fd:
+                self._loop.check(fd)
+
     def address(self) -> tuple[str, int] | str:
         """Where the first one listens."""
         for sock in self._sockets.values():
@@ -171,6 +178,9 @@ class Listeners:
             except OSError as error:
                 if error.errno in _PEER_GONE:
                     continue
+                if error.errno in LOST and listener.fileno() == number:
+                    # Not closed for epoll(7) where another process has it: it would be told again.
+                    raise DescriptorLost(number, "a listener") from error
                 if self._loop.now >= self._silent_until:
                     self._silent_until = self._loop.now + _SILENT_SECONDS
                     _log.warning("accepting pauses for up to %g s: %s", _RETRY_SECONDS, error)

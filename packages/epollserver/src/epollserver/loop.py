@@ -32,6 +32,8 @@ from collections.abc import Callable
 from time import monotonic
 from types import FrameType
 
+from .descriptors import DescriptorLost
+
 _LONGEST_WAIT = 86_400.0  # seconds
 
 READ = select.EPOLLIN
@@ -108,10 +110,10 @@ class Loop:
         """Wait for other `events` of `fd` from now on; 0 waits for errors and hang-ups only."""
         self._epoll.modify(fd, events)
 
-    def unwatch(self, fd: int) -> None:
+    def unwatch(self, fd: int) -> bool:
         """Forget `fd`; an event of it that is still in the batch is dropped.
 
-        Raises `ValueError` if `fd` is not watched.
+        Returns whether it was open still.  Raises `ValueError` if `fd` is not watched.
         """
         if self._callbacks.pop(fd, None) is None and self._fresh.pop(fd, None) is None:
             raise ValueError(f"descriptor {fd} is not watched")
@@ -119,6 +121,26 @@ class Loop:
             self._epoll.unregister(fd)
         except OSError as error:  # closed already: then the kernel has forgotten it
             _log.debug("unwatch(%d) comes after its close: %s", fd, error)
+            return False
+        return True
+
+    def check(self, fd: int) -> None:
+        """Raise `DescriptorLost` if `fd`, which is watched, was closed by somebody else."""
+        try:
+            self._epoll.register(fd, 0)  # changes nothing: it is there already
+        except FileExistsError:
+            return
+        except OSError:
+            pass
+        else:
+            self._epoll.unregister(fd)
+        raise DescriptorLost(fd, "which the loop watches")
+
+    def check_own(self) -> None:
+        """Raise `DescriptorLost` if one of the loop's own descriptors was closed."""
+        self.check(self._wake_fd)
+        if self._signals is not None:
+            self.check(self._signals.reader)
 
     # Time and calls
 
@@ -223,7 +245,8 @@ class Loop:
         with self._wake_lock:
             self._closed = True
             self._takes_calls = False
-            os.close(self._wake_fd)
+            with contextlib.suppress(OSError):  # see `DescriptorLost`
+                os.close(self._wake_fd)
         self._callbacks.clear()
         self._fresh.clear()
         self._epoll.close()
@@ -292,9 +315,9 @@ class _Signals:
         self._loop = loop
         self._callbacks: dict[int, Callable[[], object]] = {}
         self._before: dict[int, signal.Handlers | int | Callable[..., object] | None] = {}
-        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        loop.watch(self._reader, READ, self._readable)
+        loop.watch(self.reader, READ, self._readable)
 
     def set(self, signum: int, callback: Callable[[], object] | None) -> None:
         if callback is not None:
@@ -310,11 +333,11 @@ class _Signals:
         for signum in list(self._callbacks):
             self.set(signum, None)
         signal.set_wakeup_fd(self._wakeup_before)
-        os.close(self._reader)
+        os.close(self.reader)
         os.close(self._writer)
 
     def _readable(self, ready: int) -> None:
-        for signum in os.read(self._reader, 4096):
+        for signum in os.read(self.reader, 4096):
             callback = self._callbacks.get(signum)
             if callback is not None:
                 self._loop._call(callback)

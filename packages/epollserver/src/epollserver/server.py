@@ -1,5 +1,6 @@
 """EpollServer: connections come and go, and four handlers are called."""
 
+import contextlib
 import functools
 import logging
 import signal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 from .addresses import Address
 from .checks import check_counts, check_event, check_seconds
 from .connection import Connection
+from .descriptors import DescriptorLost
 from .events import DataHandler, DisconnectHandler, Event, Handler, Reason
 from .listeners import Kind, Listeners
 from .loop import READ, Loop
@@ -212,10 +214,21 @@ class EpollServer:
         kind = sock.family, sock.type, sock.proto
         return self._serve_descriptor(sock.detach(), kind)
 
+    def check_descriptors(self) -> None:
+        """Raise `DescriptorLost` if the loop's descriptors, or a listener's, were closed by others.
+
+        Connections are not looked at: there may be many, and a lost one is met when it is used.
+        """
+        self.loop.check_own()
+        self._listeners.check()
+
     def _serve_descriptor(self, fd: int, kind: Kind) -> Connection:
         conn = self._new(self, fd, kind)
         try:
             self.loop.watch(fd, READ, conn._ready)
+        except ValueError as error:  # another connection has had this number
+            socket.socket.close(conn)
+            raise DescriptorLost(fd, "a connection") from error
         except BaseException:
             socket.socket.close(conn)
             raise
@@ -288,7 +301,8 @@ class EpollServer:
         self._started = True  # and over
         self._listeners.clear()
         for conn in [*self.connections, *self.entering]:
-            conn._end(Reason.SERVER_STOP)
+            with contextlib.suppress(DescriptorLost):  # told already, or over anyway
+                conn._end(Reason.SERVER_STOP)
         self.loop.last_calls()  # the last DISCONNECTs, and what other threads have asked for
         self.loop.close()
 

@@ -204,6 +204,7 @@ class HttpServer(Answers):
         # First of all: if a check failed, there would be no limits from then on.
         again = self._sweep_seconds
         self._sweeper = loop.call_later(again, self._sweep) if connections else None
+        self.epoll.check_descriptors()
         for conn in list(connections):
             conn.data.check(conn, loop.now)
 
