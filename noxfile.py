@@ -50,7 +50,15 @@ CLIENTS = ["requests", "httpx", "aiohttp"]
 BESIDE = {
     "rush-http": PARSERS,
     "rush-loader": ["brotli", "backports.zstd", "jinja2"],
-    "rush-web": ["multipart", "itsdangerous", "werkzeug", "html5lib", "msgspec", "orjson"],
+    "rush-web": [
+        "multipart",
+        "itsdangerous",
+        "setproctitle",
+        "werkzeug",
+        "html5lib",
+        "msgspec",
+        "orjson",
+    ],
 }
 # Some tests show what is the same on every Python, and take their time: one runs them.
 NOT_ONCE = ["-m", "not once"]

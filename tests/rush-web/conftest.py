@@ -120,8 +120,8 @@ def write(tmp_path):
 def serve(launch, write):
     """Start such a program, and wait until it serves."""
 
-    def serve(options="", source="", **more):
-        return launch(write(options, source, **more)).ready()
+    def serve(options="", source="", pass_fds=(), **more):
+        return launch(write(options, source, **more), pass_fds=pass_fds).ready()
 
     return serve
 

@@ -74,8 +74,12 @@ def test_ctrl_c_does_not_wait_for_a_busy_handler(serve, fifo):
 
 
 def test_a_closed_terminal_ends_it_in_good_order(serve):
-    program = serve("", GOODBYE)
-    program.kill_group(signal.SIGHUP)
+    """Not with a reload: nobody would be there to end it."""
+    leader, follower = os.openpty()
+    source = "import fcntl, termios; fcntl.ioctl(TERMINAL, termios.TIOCSCTTY, 0)" + GOODBYE
+    program = serve("", source.replace("TERMINAL", str(follower)), pass_fds=[follower])
+    os.close(follower)
+    os.close(leader)
     assert program.wait() == 0
     assert program.output.end().endswith("bye\n")
 

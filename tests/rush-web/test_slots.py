@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from rush_web.slots import SLOT_BYTES, Slots
 
 
@@ -18,3 +20,18 @@ def test_a_slot_outlives_its_writer():
     assert slots[1].memory[-1] == 7
     slots[1].clear()
     assert slots[1].memory == bytes(SLOT_BYTES)
+
+
+def test_two_processes_may_have_one_place():
+    slots = Slots(2)
+    before = slots.take(1)
+    before.times[0] = 1.5
+    after = slots.take(1)
+    assert (before.number, after.number) == (1, 0)
+    with pytest.raises(OSError, match="2 worker processes already"):
+        slots.take(0)
+    slots.give_back(before)
+    assert slots[1].busy_since == 1.5  # of who died: to be read still
+    assert slots.take(1).busy_since == 0.0
+    with pytest.raises(IndexError):
+        slots[2]

@@ -61,12 +61,20 @@ class Output:
         return str(self)
 
 
+def children_of(pid):
+    """The processes that this one has started and that live."""
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        return {int(pid) for pid in children.read().split()}
+
+
 class Program:
     """A Python program in a process group of its own; `log` is what it says on stderr."""
 
-    def __init__(self, *arguments, cwd=None, stdout=subprocess.PIPE, env=None):
+    def __init__(
+        self, *arguments, command=(), cwd=None, stdout=subprocess.PIPE, pass_fds=(), env=None
+    ):
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", *map(os.fspath, arguments)],
+            [*command, sys.executable, "-W", "error", *map(os.fspath, arguments)],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -74,6 +82,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         self.pid = self.process.pid
         self.log = Output(self.process.stderr)
@@ -83,7 +92,7 @@ class Program:
     def ready(self, said=None):
         """Wait for the line that says where it serves."""
         text = (said or self.output).wait_for(".\n")
-        host, port = re.search(r"http://([0-9.]+):([0-9]+)/", text).groups()
+        host, port = re.search(r"https?://([0-9.]+):([0-9]+)/", text).groups()
         self.address = host, int(port)
         return self
 
@@ -141,8 +150,7 @@ class Program:
         eventually(crashed, f"a connection to {pid}")
 
     def children(self):
-        with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
-            return {int(pid) for pid in children.read().split()}
+        return children_of(self.pid)
 
     def has_forked(self):
         """Whether it has a worker, or has ended."""

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rush_http import HttpError
 
 from . import __version__
 from .config import ConfigError, add_arguments, configure, nearest, table
+from .crew import START_FAILED
 from .explain import described
 from .files import place_of
 from .routing import Router
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 2 if it was called wrongly, 1 if it cannot run.
 
-    What goes wrong in the user's own module is raised as it is, with its traceback.
+    What goes wrong in the user's own module is shown with its traceback: status 3, as for a server
+    whose workers cannot start.
     """
     options = _parsed(argv)
     logging.basicConfig(
@@ -104,11 +107,13 @@ def _run(options: argparse.Namespace) -> WebServer:
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # one that the module itself imports
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if not f"{module_name}.".startswith(f"{missing}."):  # or one that the module itself imports
+            traceback.print_exc()
+            raise SystemExit(START_FAILED) from error
         hint = ": write app:server for app.py" if module_name.endswith(".py") else ""
-        raise _Mistake(f"no module {error.name!r} in {os.getcwd()}{hint}") from error
+        raise _Mistake(f"no module {missing!r} in {os.getcwd()}{hint}") from error
     server = getattr(module, name or "server", None)
     if not isinstance(server, WebServer):
         servers = [key for key, value in vars(module).items() if isinstance(value, WebServer)]

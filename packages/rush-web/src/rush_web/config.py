@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from rush_http import Limits
 
 from .names import named
-from .units import duration, number, one_of, shown_duration, shown_size, size
+from .sockets import parse_addresses
+from .units import duration, number, octal, one_of, shown_duration, shown_size, size
 
 if TYPE_CHECKING:
     from .server import WebServer
@@ -57,6 +58,13 @@ class Option:
 OPTIONS = (
     Option("host", str, "address to listen at", "ADDRESS"),
     Option("port", number(0, 65535), "port; 0 takes a free one", also=("PORT",)),
+    Option(
+        *("bind", parse_addresses, "several addresses in place of host and port, with commas"),
+        metavar="ADDRESS,...",
+        shown=lambda addresses: ",".join(addresses) or "none",
+    ),
+    Option("certfile", str, "certificate (PEM): speak TLS", "FILE"),
+    Option("keyfile", str, "key of the certificate, if that is another file", "FILE"),
     Option("workers", number(1, 255), "processes that serve", also=("WEB_CONCURRENCY",)),
     Option("root", str, "folder of the files", "DIR"),
     Option("files", str, "path below which the files are served, such as /static/", "PATH"),
@@ -79,6 +87,23 @@ OPTIONS = (
         *("json", one_of("json", "msgspec", "orjson"), "what makes the JSON of answers"),
         metavar="json|msgspec|orjson",
         shown=lambda value: value if isinstance(value, str) else named(value),
+    ),
+    Option(
+        *("worker_timeout", duration, "replace a worker that is busy with one request for longer"),
+        metavar="TIME",
+        shown=shown_duration,
+    ),
+    Option("recycle_requests", number(1, 10**12), "replace a worker after so many requests"),
+    Option(
+        *("recycle_seconds", duration, "replace a worker after so long", "TIME"),
+        shown=shown_duration,
+    ),
+    Option("pid_file", str, "file for the number of the parent process", "FILE"),
+    Option("user", str, "who the workers are", "USER[:GROUP]"),
+    Option(
+        *("umask", octal, "permissions that new files do not have, such as 027"),
+        metavar="OCTAL",
+        shown="{:03o}".format,
     ),
 )
 
@@ -132,6 +157,8 @@ def configure(
     except ValueError as error:
         raise ConfigError(str(error)) from error
     settings = list(_settings(server, found, changed, limits))
+    if "bind" not in found and ("host" in found or "port" in found):
+        server.bind = ()  # what was said last
     for name, (value, _) in found.items():
         setattr(server, name, value)
     server.limits = changed

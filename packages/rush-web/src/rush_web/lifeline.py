@@ -12,6 +12,7 @@ its own.
 
 import fcntl
 import os
+import select
 import signal
 
 
@@ -23,20 +24,42 @@ class Lifeline:
 
     def hold(self) -> None:
         """In a worker: die when the parent does."""
-        own = os.open(f"/proc/self/fd/{self._reader}", os.O_RDONLY | os.O_NONBLOCK)
-        os.close(self._reader)
-        self._reader = own
-        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+        self._reader = _die_at_its_end(self._reader)
         # Only now: were the parent dead already, this would be the last end, and its close the
         # event.
         os.close(self._writer)
+
+    @property
+    def reader(self) -> int:
+        """The end that a program has to be given which is to `follow` this process."""
+        return self._reader
 
     def close(self) -> None:
         """In the parent, when all workers have ended."""
         os.close(self._reader)
         os.close(self._writer)
+
+
+def follow(reader: int) -> int:
+    """In a program that was given this end of another process's lifeline: die when that does.
+
+    Returns the descriptor that stands for it; `reader` is closed.
+    """
+    own = _die_at_its_end(reader)
+    poll = select.poll()
+    poll.register(own, 0)
+    if poll.poll(0):  # POLLHUP: it died before, and that is no event any more
+        os.kill(os.getpid(), signal.SIGKILL)
+    return own
+
+
+def _die_at_its_end(reader: int) -> int:
+    own = os.open(f"/proc/self/fd/{reader}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.close(reader)
+    fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+    return own
 
 
 _F_SETSIG = 10  # asm-generic/fcntl.h; the standard library has no name for it

@@ -1,114 +1,64 @@
-"""The parent: forks workers, watches over them, replaces them, and stops them.
+"""The parent: has the workers forked, and passes on what signals want.
 
 It never serves.  What belongs to whom:
 
-* the listening sockets, the lifeline and the loop are the parent's; a worker inherits the sockets,
-  and closes its copies of the rest;
-* each worker has a socket pair with the parent (`Link`): the worker says that it is ready, the
-  parent says whose queue is to be served as well while it has no worker of its own.
+* the listening sockets, the lifeline and the loop are the parent's; a worker inherits the sockets
+  that it listens to, and closes its copies of the rest;
+* its own workers are a `Crew`; after a reload they are another `Program`'s, which has a parent of
+  this kind again, with this one above it (its `Upstream`).
 
-The first worker goes alone: if it cannot start, the others could not either, so the log says it
-once, and the server stops.  They follow when it serves.
-
-A worker that dies is replaced at once.  One that dies again and again soon after its start is
-replaced after a pause that doubles each time, and another worker, its deputy, serves its queue
-meanwhile: nobody who waits there is lost.
+=========  =====================================  ===========================================
+signal     in the parent                          in a program below it
+=========  =====================================  ===========================================
+SIGTERM    all end in good order                  the same; the parent sends it
+SIGINT     all end at once                        the same
+SIGHUP     a reload; if the terminal was closed,  nothing
+           as SIGTERM
+SIGTTIN    one worker more                        nothing: it is a `Command` of the parent's
+SIGTTOU    one worker less                        nothing: so is this
+SIGUSR1    log files are opened anew              nothing: so is this
+=========  =====================================  ===========================================
 """
 
-import contextlib
-import enum
-import gc
 import logging
-import os
 import signal
-import socket
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 
-from epollserver import READ, Loop, Timer
+from epollserver import Loop
 
+from .crew import START_FAILED, Crew, Events, how_it_ended
 from .lifeline import Lifeline
-from .slots import Slot, Slots
+from .logs import reopen_logs
+from .notify import Notify
+from .privileges import Owner
+from .reload import Command, Program, Report, Upstream
+from .sockets import Sockets, close_all
+from .terminal import Terminal
+from .worker import Link
 
 _log = logging.getLogger("rush_web")
 
-# A worker that lives longer than this was well; what kills it then is no start that fails.
-_WELL_SECONDS = 5.0
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 10.0
-_DOUBLINGS = 10  # more than it takes to get there
-# What kills a worker that has served is a request, not its start: others must not wait long.
-_MOST_FAILURES_AFTER_SERVING = 3
 # Ctrl-C is for now: a worker that is busy with a handler is not waited for.
 _QUICK_SECONDS = 1.0
-
-# Exit statuses of a worker, and of the whole server.
-START_FAILED = 3
-_CRASHED = 1
+# A program has workers to wait for, who have as long.
+_PROGRAMS_SECONDS = 2.0
 
 # timeout(1) and others signal the process and its group: within this, it is the same signal.
 _SAME_SIGNAL_SECONDS = 0.5
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
-
-
-class Order(enum.IntEnum):
-    """What the parent tells a worker to do with a queue."""
-
-    TAKE = 1
-    LEAVE = 2
-
-
-class Link:
-    """A worker's end of the connection to its parent."""
-
-    def __init__(self, number: int, sock: socket.socket, slot: Slot) -> None:
-        self.number = number
-        """Which worker this is, from 0; its queue has the same number."""
-        self.slot = slot
-        """Where it says what it does; its parent reads it."""
-        self.told = False  # whether the parent knows that this worker serves
-        self._socket = sock
-
-    def ready(self, loop: Loop, on_order: Callable[[Order, int], object]) -> None:
-        """Tell the parent that this worker serves; its orders go to ``on_order(order, queue)``."""
-
-        def readable(ready: int) -> None:
-            message = self._socket.recv(2)
-            if message:
-                on_order(Order(message[0]), message[1])
-            else:
-                loop.unwatch(self._socket.fileno())  # the parent is gone: so is this worker, soon
-
-        self._socket.setblocking(False)
-        loop.watch(self._socket.fileno(), READ, readable)
-        self._socket.send(b"ready")
-        self.told = True
-
-
-class _Worker:
-    """The parent's view of one worker, and of those who take its place."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.pid = 0  # 0: there is none at present
-        self.started = 0.0
-        self.ready = False
-        self.failures = 0  # deaths in a row soon after a start
-        self.restart: Timer | None = None
-        self.socket: socket.socket | None = None
-        self.deputy: _Worker | None = None  # who serves its queue meanwhile
+# After a program died that served: it is executed anew, at once at first.
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 10.0
 
 
 class Prefork:
     """Runs ``serve(link)`` in `count` processes until it is told to stop.
 
-    `serve` is called in each worker, and the worker ends when it returns.  `shared`: the workers
-    have one queue together, so none is ever orphaned.  `on_ready` is called in the parent when all
-    workers serve for the first time, `on_stop` when they are told to end.  `grace` is how long,
-    in seconds, a worker may take to end after SIGTERM; it is killed then.
+    `serve`, `count`, `sockets`, `timeout`, `lifetime`: see `Crew`.  `on_ready` is called when all
+    workers serve for the first time; `on_gone` when the workers of this program are gone, with
+    another one's in their place perhaps.  `grace` is how long, in seconds, a worker may take to end
+    after SIGTERM; it is killed then.  `owner`: who the workers are.  `upstream`: the parent above.
     """
 
     def __init__(
@@ -116,208 +66,266 @@ class Prefork:
         serve: Callable[[Link], object],
         count: int,
         *,
+        sockets: Sockets,
         grace: float,
-        shared: bool = False,
-        on_ready: Callable[[], object] | None = None,
-        on_stop: Callable[[], object] | None = None,
+        on_ready: Callable[[], object],
+        on_gone: Callable[[], object],
+        owner: Owner,
+        upstream: Upstream | None = None,
+        timeout: float | None = None,
+        lifetime: float | None = None,
     ) -> None:
-        self._serve = serve
-        self._on_stop = on_stop
-        self._workers = [_Worker(number) for number in range(count)]
+        self._sockets = sockets
+        self._held = sockets.held()  # after a reload: the new program's
         self._grace = grace
-        self._shared = shared
         self._on_ready = on_ready
-        self._served = False  # whether any worker ever got that far
+        self._on_gone = on_gone
+        self._owner = owner
+        self._upstream = upstream
+        self._notify = Notify()
+        self._terminal = Terminal()
         self._stopping = False
         self._stopped = 0.0
         self._status = 0
         self._loop = Loop()
         self._lifeline = Lifeline()
-        self._slots = Slots(count)
+        self._crew = Crew(
+            serve,
+            count,
+            Events(self._serves, self._all_serve, self._cannot_start, self._crew_gone),
+            loop=self._loop,
+            sockets=sockets,
+            close_parents=self._close_in_worker,
+            grace=grace,
+            one_by_one=upstream is not None,
+            timeout=timeout,
+            lifetime=lifetime,
+        )
+        self._own = True  # whether its own crew serves, or is to
+        self._current: Program | None = None  # or who else does
+        self._coming: Program | None = None  # who is to do so next
+        self._leaving: list[Program] = []
+        self._reload_again = False
+        self._revivals = 0
 
     def run(self) -> int:
         """Fork, supervise until SIGTERM or SIGINT, and return the exit status.
 
         0 after a signal; `START_FAILED` if the first worker could not even start.
-        In the main thread only.  No worker is left when it returns or raises.
+        In the main thread only.  No process is left when it returns or raises.
         Raises `OSError` if not even the first worker could be forked.
         """
         loop = self._loop
         try:
-            # Soon, not now: of signals that came together the handlers run in any order, and a
-            # worker that ended because the whole group was told to must not be replaced.
-            loop.on_signal(signal.SIGCHLD, lambda: loop.call_soon(self._reap))
-            loop.on_signal(signal.SIGTERM, partial(self._stop, signal.SIGTERM))
-            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
-                loop.on_signal(signal.SIGHUP, partial(self._stop, signal.SIGTERM))
-            loop.on_signal(signal.SIGINT, partial(self._stop, signal.SIGINT))
-            gc.collect()
-            gc.freeze()  # the workers share these pages; a collection would copy them
-            self._fork(self._workers[0])
+            self._listen_to_signals()
+            self._notify.watch(loop)
+            self._crew.start()
             loop.run()
         finally:
-            for worker in self._workers:
-                if worker.pid:
-                    os.kill(worker.pid, signal.SIGKILL)
-                    os.waitpid(worker.pid, 0)
-                if worker.socket is not None:
-                    worker.socket.close()
-            gc.unfreeze()
+            self._crew.close()
+            for program in self._programs():
+                program.end()
             loop.close()
             self._lifeline.close()
+            if self._upstream is not None:
+                self._upstream.close()
+            close_all(self._held)
         return self._status
 
-    # Workers come
+    def _listen_to_signals(self) -> None:
+        on_signal, loop = self._loop.on_signal, self._loop
+        # Soon, not now: of signals that came together the handlers run in any order, and a
+        # worker that ended because the whole group was told to must not be replaced.
+        on_signal(signal.SIGCHLD, lambda: loop.call_soon(self._reap))
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            on_signal(signum, partial(self._stop, signum))
+        if self._upstream is not None:
+            passed_on = {signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1}
+            for signum in passed_on:
+                on_signal(signum, lambda: None)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)  # blocked when it was executed
+            self._upstream.watch(loop, self._obey)
+            return
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
+            on_signal(signal.SIGHUP, self._hangup)
+        on_signal(signal.SIGTTIN, partial(self._command, Command.MORE))
+        on_signal(signal.SIGTTOU, partial(self._command, Command.FEWER))
+        on_signal(signal.SIGUSR1, partial(self._command, Command.REOPEN))
 
-    def _start(self, worker: _Worker) -> None:
-        """Fork; try again later if the machine has no room for another process just now."""
-        worker.restart = None
-        try:
-            self._fork(worker)
-        except OSError as error:
-            _log.error("worker %d cannot be forked: %s", worker.number + 1, error)
-            worker.failures += 1
-            self._start_later(worker)
+    def _close_in_worker(self) -> None:
+        """Close what only the parent may have."""
+        self._loop.close()
+        self._lifeline.hold()
+        for program in self._programs():
+            program.close()
+        if self._upstream is not None:
+            self._upstream.close()
 
-    def _start_later(self, worker: _Worker) -> None:
-        pause = min(_FIRST_PAUSE * 2 ** min(worker.failures - 2, _DOUBLINGS), _LONGEST_PAUSE)
-        worker.restart = self._loop.call_later(pause, partial(self._start, worker))
-        self._appoint_deputy(worker)
+    def _programs(self) -> list[Program]:
+        return [one for one in (self._current, self._coming, *self._leaving) if one is not None]
 
-    def _fork(self, worker: _Worker) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._slots[worker.number].clear()
-        _flush()  # what is written before the fork is written once
-        # A signal in a young child would still be written to the parent's wake-up pipe.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            pid = os.fork()
-            if not pid:
-                self._become(worker, ours, theirs)  # never returns
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        ours.setblocking(False)  # a worker that hangs must not hold its parent
-        worker.pid = pid
-        worker.started = time.monotonic()
-        worker.ready = False
-        worker.socket = ours
-        self._loop.watch(ours.fileno(), READ, lambda ready: self._heard(worker, ours))
+    # What is wanted: of this crew, or of whoever serves in its place
 
-    def _become(self, worker: _Worker, ours: socket.socket, theirs: socket.socket) -> None:
-        """Be the worker, and end the process: nothing of the parent's is unwound here."""
-        status = _CRASHED
-        link = Link(worker.number, theirs, self._slots[worker.number])
-        try:
-            self._loop.close()
-            self._lifeline.hold()
-            ours.close()
-            for other in self._workers:
-                if other.socket is not None:
-                    other.socket.close()
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it can end in good order
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal: the parent says what
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            self._serve(link)
-            status = 0
-        except SystemExit as error:
-            _log.error("worker %d: SystemExit(%r) was raised", worker.number + 1, error.code)
-        except BaseException:
-            _log.exception("worker %d failed", worker.number + 1)
-        finally:
-            if status and not link.told:
-                status = START_FAILED
-            _flush()
-            os._exit(status)
+    def _command(self, command: Command) -> None:
+        if command is Command.REOPEN:
+            reopen_logs(self._owner.user, self._owner.group)  # first: workers may not make files
+            self._crew.reopen()
+            for program in self._programs():
+                program.tell(command)
+        elif self._stopping:
+            return
+        elif self._coming is not None:
+            self._coming.tell(command)
+        elif self._current is not None:
+            self._current.tell(command)
+        elif self._own:
+            self._obey(command, 0)
 
-    def _heard(self, worker: _Worker, ours: socket.socket) -> None:
-        """A worker serves; or its end was closed, which is `_reap`'s to see to."""
-        with contextlib.suppress(ConnectionError):
-            if ours.recv(16):
-                worker.ready = True
-                if not self._stopping:
-                    self._serves(worker)
-                return
-        self._loop.unwatch(ours.fileno())
+    def _obey(self, command: Command, number: int) -> None:
+        crew = self._crew
+        if command is Command.REOPEN:
+            self._command(command)
+        elif command is Command.KILL:
+            self._kill()
+        elif not self._stopping:
+            if command is Command.MORE:
+                crew.more()
+            elif command is Command.FEWER:
+                crew.fewer()
+            elif command is Command.CEDE:
+                crew.cede(number)
+            else:
+                crew.restore()
 
-    def _serves(self, worker: _Worker) -> None:
-        """See what can be done now that this worker serves."""
-        self._served = True
-        self._dismiss_deputy(worker)
-        for other in self._workers:
-            if other.pid:
-                continue
-            if other.restart is None:
-                self._start(other)  # for the first time
-            elif other.deputy is None:
-                self._appoint_deputy(other)
-        if self._on_ready is not None and all(one.ready for one in self._workers):
-            on_ready, self._on_ready = self._on_ready, None
-            on_ready()
+    # What the crew tells
 
-    # Workers go
+    def _serves(self, number: int) -> None:
+        if self._upstream is not None:
+            self._upstream.serves(number)
+
+    def _all_serve(self) -> None:
+        if self._upstream is not None:
+            self._upstream.done(self._held, self._grace + _PROGRAMS_SECONDS)
+            self._sockets.files.forget()  # they are the parent's now
+        self._notify.ready()
+        self._on_ready()
+
+    def _cannot_start(self) -> None:
+        self._status = START_FAILED
+        self._stop(signal.SIGTERM)
+
+    def _crew_gone(self) -> None:
+        self._on_gone()
+        self._stop_if_alone()
 
     def _reap(self) -> None:
-        for worker in self._workers:
-            if worker.pid:
-                pid, status = os.waitpid(worker.pid, os.WNOHANG)
-                if pid:
-                    self._died(worker, os.waitstatus_to_exitcode(status))
-        if self._stopping and not any(worker.pid for worker in self._workers):
-            self._loop.stop()
+        self._crew.reap()
+        for program in self._programs():
+            code = program.ended()
+            if code is not None:
+                program.close()
+                self._program_ended(program, code)
+        self._stop_if_alone()
 
-    def _died(self, worker: _Worker, code: int) -> None:
-        pid, worker.pid = worker.pid, 0
-        lived = time.monotonic() - worker.started
-        assert worker.socket is not None
-        with contextlib.suppress(ValueError):  # its end was seen before
-            self._loop.unwatch(worker.socket.fileno())
-        worker.socket.close()
-        worker.socket = None
-        had_served, worker.ready = worker.ready, False
+    # Reload
+
+    def _hangup(self) -> None:
+        if self._terminal.was_closed():
+            self._stop(signal.SIGTERM)
+        elif self._coming is None:
+            self._reload()
+        elif not self._stopping:
+            self._reload_again = True
+            if self._coming.served:
+                _log.info("a reload has begun already; another one follows")
+            else:
+                _log.info("the new %s is given up for a newer one", self._coming)
+                self._coming.signal(signal.SIGKILL)
+
+    def _reload(self) -> None:
+        """Execute the program anew, beside what serves now."""
         if self._stopping:
             return
-        what = f"worker {worker.number + 1} (pid {pid})"
-        _log.error("%s %s after %.1f s", what, _how(code), lived)
-        if code == START_FAILED and not self._served:
-            _log.error("no worker can start: the server stops")
-            self._status = START_FAILED
-            self._stop(signal.SIGTERM)
-            return
-        for other in self._workers:
-            if other.deputy is worker:
-                other.deputy = None
-                self._appoint_deputy(other)
-        worker.failures = worker.failures + 1 if lived < _WELL_SECONDS else 0
-        if had_served:
-            worker.failures = min(worker.failures, _MOST_FAILURES_AFTER_SERVING)
-        if worker.failures < 2:
-            self._start(worker)
+        self._reload_again = False
+        self._notify.reloading()
+        try:
+            self._coming = Program(self._loop, self._lifeline, self._held, self._heard)
+        except OSError as error:
+            _log.error("the program cannot be executed anew, the old one goes on: %s", error)
+            self._reload_ended()
         else:
-            self._start_later(worker)
+            _log.info("reload: the new %s starts", self._coming)
 
-    def _appoint_deputy(self, orphan: _Worker) -> None:
-        """Let a worker that serves take over the queue of one that is not there, if any does."""
-        if self._shared or orphan.deputy is not None:
+    def _reload_ended(self) -> None:
+        self._notify.ready()
+        if self._reload_again:
+            self._reload()
+        elif not self._own and self._current is None and self._coming is None:
+            self._revive()
+
+    def _heard(self, program: Program, report: Report, argument: bytes) -> None:
+        if program is not self._coming or self._stopping:
             return
-        for worker in self._workers:
-            if worker.ready and worker is not orphan:
-                self._order(worker, Order.TAKE, orphan)
-                orphan.deputy = worker
-                return
+        if report is Report.DONE:
+            self._coming = None
+            self._take_on(program)
+        elif self._current is not None:
+            self._current.tell(Command.CEDE, argument[0])
+        elif self._own:
+            self._crew.cede(argument[0])
 
-    def _dismiss_deputy(self, worker: _Worker) -> None:
-        if worker.deputy is not None:
-            self._order(worker.deputy, Order.LEAVE, worker)
-            worker.deputy = None
+    def _take_on(self, program: Program) -> None:
+        """The new program serves, so the old one can go."""
+        _log.info("reload: the new %s serves", program)
+        self._revivals = 0
+        close_all(self._held)
+        self._held = program.take_sockets()
+        self._sockets.files.keep(self._held)
+        before, self._current = self._current, program
+        if before is not None:
+            before.signal(signal.SIGTERM)
+            self._leaving.append(before)
+        elif self._own:
+            self._own = False
+            self._crew.finish()
+        self._reload_ended()
 
-    def _order(self, worker: _Worker, order: Order, queue: _Worker) -> None:
-        if worker.socket is not None:
-            with contextlib.suppress(OSError):  # it is dying: `_reap` will find another
-                worker.socket.send(bytes((order, queue.number)))
+    def _program_ended(self, program: Program, code: int) -> None:
+        if program in self._leaving:
+            self._leaving.remove(program)
+            return
+        if self._stopping:
+            self._current = None if program is self._current else self._current
+            self._coming = None if program is self._coming else self._coming
+            return
+        if program is self._coming:
+            self._coming = None
+            if not self._reload_again:
+                how = how_it_ended(code)
+                _log.error("the new %s %s before all its workers served", program, how)
+            if self._current is not None:
+                self._current.tell(Command.RESTORE)
+            elif self._own:
+                self._crew.restore()
+            self._reload_ended()
+            return
+        _log.error("the %s %s: it is executed anew", program, how_it_ended(code))
+        self._current = None
+        if self._coming is None:
+            self._revive()
+
+    def _revive(self) -> None:
+        """Nobody serves: execute the program anew, with pauses if that fails."""
+        if self._revivals:
+            pause = min(_FIRST_PAUSE * 2.0 ** min(self._revivals, 10), _LONGEST_PAUSE)
+            self._loop.call_later(pause, self._revive_now)
+        else:
+            self._revive_now()
+        self._revivals += 1
+
+    def _revive_now(self) -> None:
+        if self._coming is None and self._current is None:
+            self._reload()
 
     # The end
 
@@ -329,38 +337,23 @@ class Prefork:
             return
         self._stopping = True
         self._stopped = self._loop.now
-        if self._on_stop is not None:
-            self._on_stop()
-        for worker in self._workers:
-            if worker.restart is not None:
-                worker.restart.cancel()
-            if worker.pid:
-                os.kill(worker.pid, signum)
-        if any(worker.pid for worker in self._workers):
-            grace = self._grace if signum == signal.SIGTERM else _QUICK_SECONDS
-            self._loop.call_later(grace, self._kill)
-        else:
-            self._loop.stop()
+        self._notify.stopping()
+        close_all(self._held)
+        quick = signum == signal.SIGINT
+        graces = [self._grace]
+        for program in self._programs():
+            # What is still on its way to serving has no handler for it.
+            program.signal(signum if program.served else signal.SIGTERM)
+            graces.append(program.grace)
+        self._loop.call_later(_QUICK_SECONDS if quick else max(graces), self._kill)
+        self._crew.stop(signum)
 
     def _kill(self) -> None:
-        for worker in self._workers:
-            if worker.pid:
-                _log.warning("worker %d (pid %d) is killed", worker.number + 1, worker.pid)
-                os.kill(worker.pid, signal.SIGKILL)
+        self._crew.kill()
+        for program in self._programs():
+            program.tell(Command.KILL)
+            self._loop.call_later(_PROGRAMS_SECONDS, partial(program.signal, signal.SIGKILL))
 
-
-def _how(code: int) -> str:
-    """How a process has ended, in words; a realtime signal has no name."""
-    if code >= 0:
-        return f"exited with {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # so it is if it was closed when the program began
-            with contextlib.suppress(OSError, ValueError):  # closed since, or nobody reads it
-                stream.flush()
+    def _stop_if_alone(self) -> None:
+        if self._stopping and not self._crew.alive and not self._programs():
+            self._loop.stop()

@@ -4,11 +4,8 @@ import contextlib
 import logging
 import os
 import resource
-import signal
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from rush_http import HttpServer, Limits
@@ -17,16 +14,22 @@ from rush_loader import Loader, Mounts
 from .blocking import QUEUE, THREADS, check_threads
 from .check import Problem, find_problems
 from .config import configure
-from .development import DevelopmentManager
+from .crew import START_FAILED
 from .explain import Explanation, explain
 from .failures import ErrorKind, check_error_kind
 from .files import place_of
 from .groups import Group
-from .handlers import HandlersManager, check_prefix
+from .handlers import check_prefix
 from .jsons import EncodeJson, JsonName, json_encoder
-from .prefork import Link, Order, Prefork
+from .pidfile import PidFile
+from .prefork import Prefork
+from .privileges import Owner, find_owner
+from .reload import Upstream
 from .routing import Handler
-from .sockets import open_sockets
+from .serving import QUICK_GRACE, make_worker, serve
+from .sockets import Sockets, parse_address, shown_address
+from .titles import set_title
+from .tls import make_context
 
 if TYPE_CHECKING:
     from .testing import TestClient
@@ -37,16 +40,15 @@ _H = TypeVar("_H", bound=Handler)
 _S = TypeVar("_S", bound=Callable[[Loader], object] | Callable[[Mounts], object])
 _E = TypeVar("_E", bound=Callable[[], object])
 
-# What SIGTERM leaves to a connection that is idle: a request may be on its way.
-_IDLE_GRACE = 0.5
-# What Ctrl-C leaves to answers that are being written.
-_QUICK_GRACE = 0.2
-
 
 class WebServer(Group):
     """Handlers and files, served by several processes.
 
-    `host` and `port` are where (port 0: any free one).  `workers` is how many processes serve, by
+    `host` and `port` are where (port 0: any free one); a host such as ``"unix:/run/x.sock"`` is a
+    UNIX socket.  For several addresses, `bind` is a list in their place:
+    ``["127.0.0.1:80", "[::1]:80", "unix:/run/x.sock"]``.  Sockets that systemd hands over are
+    served in place of all.  With `certfile` and `keyfile` (PEM) it is TLS.
+    `workers` is how many processes serve, by
     default one for each CPU that this process may use.  `root` is the folder of the loader; its
     files are served below the path `files` (``"/static/"``), by default not at all.  For all that
     a `Loader` can be told (an index, dot files, ``Cache-Control``), and for `Mounts`, give a
@@ -61,6 +63,15 @@ class WebServer(Group):
     `json` makes the JSON of answers: the standard library's, ``"orjson"`` or ``"msgspec"`` if they
     are installed, or a function from a value to `str` or `bytes`.
 
+    A worker that is busy with one request for longer than `worker_timeout` seconds is replaced,
+    and its stack is in the log.  It is also replaced, but by one that serves already, after
+    `recycle_requests` requests or `recycle_seconds` seconds, and up to a fifth more; `None`, the
+    default of the three: never.
+
+    `pid_file` holds the number of the parent.  Workers run as `user` (``"www"``, ``"www:group"``,
+    or numbers), the parent goes on as who started it.  `umask` is for the files that are made,
+    UNIX sockets among them.
+
     Raises `ValueError` for options that make no sense, `RuntimeError` for a package that is not
     there.
     """
@@ -70,6 +81,9 @@ class WebServer(Group):
         *,
         host: str = "127.0.0.1",
         port: int = 9090,
+        bind: Sequence[str] = (),
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         root: str | os.PathLike[str] | None = None,
         files: str | None = None,
@@ -83,10 +97,19 @@ class WebServer(Group):
         blocking_queue: int = QUEUE,
         development: bool = False,
         json: JsonName | EncodeJson = "json",
+        worker_timeout: float | None = None,
+        recycle_requests: int | None = None,
+        recycle_seconds: float | None = None,
+        pid_file: str | os.PathLike[str] | None = None,
+        user: str | int | None = None,
+        umask: int | None = None,
     ) -> None:
         super().__init__()
         self.host = host
         self.port = port
+        self.bind = bind
+        self.certfile = certfile
+        self.keyfile = keyfile
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
         self.root = root
         self.files = files
@@ -101,6 +124,12 @@ class WebServer(Group):
         self.development = development
         self.json = json
         self.error_handlers: dict[ErrorKind, Handler] = {}
+        self.worker_timeout = worker_timeout
+        self.recycle_requests = recycle_requests
+        self.recycle_seconds = recycle_seconds
+        self.pid_file = pid_file
+        self.user = user
+        self.umask = umask
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
@@ -175,32 +204,24 @@ class WebServer(Group):
         how many workers, as soon as all of them serve; by default the line is printed.
         Variables of `environ` go before what the program says: ``RUSH_PORT``, say (`OPTIONS`).
         In the main thread only.  Raises `ConfigError` for variables that cannot be used, `OSError`
-        if the address cannot be had or the root is no folder, and ``SystemExit(3)`` if not even
-        the first worker could start, with the reason in the log; nothing is left running then.
+        if the address cannot be had or the root is no folder, and ``SystemExit(3)`` if an
+        on_startup callback failed or not even the first worker could start, with the reason in the
+        log; nothing is left running then.
         """
         configure(self, environ)
-        self._check()
+        owner = self._check()
+        upstream = Upstream.find()
         loader = self._open_loader()
+        ends = _Once(partial(self._end, loader))
         try:
-            self._start_up(loader)
-            sockets = open_sockets(
-                self.host, self.port, self.workers, shared=self.listen == "shared"
-            )
             try:
-                _raise_descriptor_limit(self.max_conns)
-                status = Prefork(
-                    partial(self._serve, sockets, loader),
-                    self.workers,
-                    grace=self.grace + 1,
-                    shared=self.listen == "shared",
-                    on_ready=lambda: (on_ready or say)(self._banner(sockets[0])),
-                    on_stop=partial(_close_all, sockets),
-                ).run()
-            finally:
-                _close_all(sockets)
+                self._start_up(loader)
+            except Exception as error:
+                _log.exception("an on_startup callback failed: the server stops")
+                raise SystemExit(START_FAILED) from error
+            status = self._run(loader, owner, upstream, on_ready or say, ends)
         finally:
-            loader.close()
-            self._shut_down()
+            ends()
         if status:
             # Not only returned: a program that ends with `server.run()` must not end with 0.
             raise SystemExit(status)
@@ -228,12 +249,12 @@ class WebServer(Group):
         loader = self._open_loader()
         try:
             self._start_up(loader)
-            http_server, manager = self._worker(None, loader)
+            http_server, manager = make_worker(self, None, loader)
             try:
                 with http_server:
                     yield http_server
             finally:
-                manager.close(_QUICK_GRACE)
+                manager.close(QUICK_GRACE)
         finally:
             if loader is not self.loader:
                 loader.close()
@@ -253,80 +274,70 @@ class WebServer(Group):
             except Exception:  # the others are to be called as well
                 _log.exception("an on_shutdown callback failed: %r", shutdown)
 
-    def _serve(self, sockets: list[socket.socket], loader: Loader | Mounts, link: Link) -> None:
-        """Be a worker."""
-        own = sockets[0] if self.listen == "shared" else sockets[link.number]
-        http_server, manager = self._worker(own, loader)
-        until = 0.0  # that much of the monotonic clock is left to handlers, once it is stopped
+    def _end(self, loader: Loader | Mounts) -> None:
+        """All workers have ended."""
+        loader.close()
+        self._shut_down()
 
-        def obey(order: Order, queue: int) -> None:
-            if sockets[queue].fileno() < 0:
-                return  # the server is stopping
-            if order is Order.TAKE:
-                http_server.epoll.listen(sockets[queue])
-            else:
-                http_server.epoll.unlisten(sockets[queue])
-
-        loop = http_server.epoll.loop
-
-        def stop(signum: int, grace: float, idle_grace: float) -> None:
-            nonlocal until
-            until = monotonic() + grace
-            # Once: systemd and Ctrl-C signal every process of a group, and the parent passes it
-            # on as well.  That it must end at once is the parent's to say.
-            loop.on_signal(signum, _nothing)
-            # Who waits is accepted; with the last descriptor of its queue closed, here and in the
-            # others, who comes later is refused at once.
-            http_server.epoll.unlisten(accept_waiting=True)
-            _close_all(sockets)
-            http_server.stop(grace, idle_grace=idle_grace)
-
-        loop.on_signal(signal.SIGTERM, partial(stop, signal.SIGTERM, self.grace, _IDLE_GRACE))
-        loop.on_signal(signal.SIGINT, partial(stop, signal.SIGINT, _QUICK_GRACE, 0.0))
-        loop.call_soon(partial(link.ready, loop, obey))
-        http_server.run()
-        # Those whose clients have gone: the others were waited for.
-        manager.close(max(0.0, until - monotonic()))
-
-    def _worker(
-        self, sock: socket.socket | None, loader: Loader | Mounts
-    ) -> tuple[HttpServer, HandlersManager]:
-        """The server of a worker, and what calls its handlers."""
-        http_server = HttpServer(
-            sock, self.max_conns, limits=self.limits, exclusive=self.listen == "shared"
+    def _run(
+        self,
+        loader: Loader | Mounts,
+        owner: Owner,
+        upstream: Upstream | None,
+        on_ready: Callable[[str], object],
+        on_gone: Callable[[], object],
+    ) -> int:
+        """Have everything that the processes need, and run them."""
+        context = None if self.certfile is None else make_context(self.certfile, self.keyfile)
+        if self.umask is not None:
+            os.umask(self.umask)
+        sockets = Sockets(
+            self._addresses(),
+            self.workers,
+            shared=self.listen == "shared",
+            handed=() if upstream is None else upstream.sockets,
+            owner=owner[:2],
         )
-        kind = DevelopmentManager if self.development else HandlersManager
-        manager = kind(
-            self.routes,
-            self.error_handlers,
-            self.redirects,
-            loader,
-            http_server,
-            files=self.files,
-            trailing_slash=self.trailing_slash,
-            blocking=self.blocking_handlers,
-            blocking_threads=self.blocking_threads,
-            blocking_queue=self.blocking_queue,
-            hooks=self.hooks,
-            json=self.json,
-        )
-        # Bound, not the object: 1,200 instructions less for each request
-        # (tests/bench/rush-loader/instructions.py).
-        http_server.on_message_complete = manager.__call__
-        return http_server, manager
+        banner = self._banner(sockets)
+        with contextlib.ExitStack() as stack:
+            stack.callback(sockets.files.remove)
+            stack.callback(sockets.close)
+            if self.pid_file is not None and upstream is None:
+                stack.enter_context(PidFile(self.pid_file))
+            _raise_descriptor_limit(self.max_conns)
+            set_title("parent" if upstream is None else "program")
+            return Prefork(
+                partial(serve, self, sockets, loader, owner, context),
+                self.workers,
+                sockets=sockets,
+                grace=self.grace + 1,
+                on_ready=partial(on_ready, banner),
+                on_gone=on_gone,
+                owner=owner,
+                upstream=upstream,
+                timeout=self.worker_timeout,
+                lifetime=self.recycle_seconds,
+            ).run()
 
-    def _banner(self, sock: socket.socket) -> str:
-        host, port = sock.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+    def _addresses(self) -> list[tuple[str, int] | str]:
+        if self.bind:
+            return [parse_address(address) for address in self.bind]
+        if self.host.startswith("unix:"):
+            return [parse_address(self.host)]
+        return [(self.host, self.port)]
+
+    def _banner(self, sockets: Sockets) -> str:
+        scheme = "http" if self.certfile is None else "https"
+        where = dict.fromkeys(shown_address(sock, scheme) for _, sock in sockets.held())
         what = []
         if self.routes or self.files is None:
             what.append(f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}")
         if self.files is not None:
             what.append(f"the files{place_of(self)} below {self.files}")
         workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
-        return f"Rush serves {' and '.join(what)} at http://{shown}:{port}/ with {workers}."
+        return f"Rush serves {' and '.join(what)} at {', '.join(where)} with {workers}."
 
-    def _check(self) -> None:
+    def _check(self) -> Owner:
         """Raise `ValueError` for options that make no sense; also for those changed since."""
         if not 1 <= self.workers <= 255:
             raise ValueError(f"workers is {self.workers!r}: it must be 1 to 255")
@@ -350,6 +361,14 @@ class WebServer(Group):
             check_prefix(self.files)
             if self.root is None and self.loader is None:
                 raise ValueError(f"files={self.files!r} needs a root, or a loader: what to serve")
+        for name in ("worker_timeout", "recycle_requests", "recycle_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} is {value!r}: it must be more than 0, or None")
+        if self.keyfile is not None and self.certfile is None:
+            raise ValueError(f"keyfile={self.keyfile!r} needs a certfile")
+        self._addresses()
+        return find_owner(self.user)
 
 
 def say(text: str) -> None:
@@ -358,13 +377,16 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def _close_all(sockets: list[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
+class _Once:
+    """Calls it the first time it is called."""
 
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback: Callable[[], object] | None = callback
 
-def _nothing() -> None:
-    """Be there, so that the signal does nothing else."""
+    def __call__(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 def _raise_descriptor_limit(max_conns: int) -> None:

@@ -11,6 +11,7 @@ there when it dies, whatever kills it, until its place is taken by the next one.
     from byte 64     free
 """
 
+import errno
 import mmap
 
 SLOT_BYTES = 4096
@@ -32,9 +33,10 @@ class Slot:
     `memory` is all of it.
     """
 
-    __slots__ = ("memory", "times")
+    __slots__ = ("memory", "number", "times")
 
-    def __init__(self, memory: memoryview) -> None:
+    def __init__(self, number: int, memory: memoryview) -> None:
+        self.number = number
         self.memory = memory
         self.times = memory[:_TIMES_BYTES].cast("d")
 
@@ -52,13 +54,34 @@ class Slots:
     """So many slots, shared with every process that is forked from now on."""
 
     def __init__(self, count: int) -> None:
-        memory = memoryview(mmap.mmap(-1, count * SLOT_BYTES))  # MAP_SHARED, MAP_ANONYMOUS
-        self._slots = [
-            Slot(memory[start : start + SLOT_BYTES]) for start in range(0, len(memory), SLOT_BYTES)
-        ]
+        self._count = count
+        self._memory = memoryview(mmap.mmap(-1, count * SLOT_BYTES))  # MAP_SHARED, MAP_ANONYMOUS
+        self._taken: set[int] = set()
 
     def __getitem__(self, number: int) -> Slot:
-        return self._slots[number]
+        if not 0 <= number < self._count:
+            raise IndexError(f"there are {self._count} slots, and none has the number {number}")
+        start = number * SLOT_BYTES
+        return Slot(number, self._memory[start : start + SLOT_BYTES])
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return self._count
+
+    def take(self, wish: int) -> Slot:
+        """A slot that nobody has, for a process that is to be forked: that of a number, or another.
+
+        Two processes may have one place: who has retired and who came after it.
+        Raises `OSError` if all are taken.
+        """
+        numbers = (number for number in (wish, *reversed(range(self._count))))
+        number = next((number for number in numbers if number not in self._taken), None)
+        if number is None:
+            raise OSError(errno.EAGAIN, f"there are {self._count} worker processes already")
+        self._taken.add(number)
+        slot = self[number]
+        slot.clear()
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        """The process has gone; what it wrote stays there until somebody takes the slot."""
+        self._taken.discard(slot.number)

@@ -78,6 +78,14 @@ def one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
+def octal(text: str) -> int:
+    """Permissions, as 027 or 0o027."""
+    digits = text.lower().removeprefix("0o")
+    if not re.fullmatch("[0-7]{1,4}", digits):
+        raise ValueError(f"{text!r:.80} is no octal number: write it as 027")
+    return int(digits, 8)
+
+
 def shown_duration(seconds: float) -> str:
     """Seconds as `duration` reads them, in the largest unit that leaves a whole number."""
     for unit in ("d", "h", "m", "s"):

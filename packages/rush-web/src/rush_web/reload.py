@@ -1,0 +1,251 @@
+"""A reload: the program is executed anew, with the listening sockets of the one before.
+
+A process that has imported an application cannot un-import it, and its pid must not change:
+systemd, a pid file and whoever waits for it know it.  So the first process, the parent, stays, and
+starts the program once more beside itself, as a process that has workers of its own::
+
+    parent ─┬─ worker, worker          at first the workers are its own
+            └─ program ── worker, worker        after a reload, another program's
+
+The new program imports, opens what addresses are new, and forks its workers one by one.  For
+each one that serves, the parent lets one of the old ones retire.  When all serve, the old program
+finishes, and the parent has only the sockets left, and signals to pass on.  A new program that ends
+before that changes nothing: the old one serves again what it had ceded.
+
+The variable ``_RUSH_HANDOVER`` is JSON, and names the descriptors that are inherited.  What the two
+tell each other are messages on a socket pair (``SOCK_SEQPACKET``): a byte, and what belongs to it.
+"""
+
+import contextlib
+import enum
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from epollserver import READ, Loop
+
+from .crew import SIGNALS
+from .lifeline import Lifeline, follow
+from .sockets import Named, close_all
+
+_HANDOVER = "_RUSH_HANDOVER"
+_MOST_DESCRIPTORS = 200  # in one message; the kernel allows 253 (unix(7))
+_MESSAGE_BYTES = 1 << 16
+
+
+def _folder() -> str:
+    """Where the program was started: as the shell names it, where that is a symbolic link.
+
+    So that a reload finds what the link leads to by then.
+    """
+    named = os.environ.get("PWD", "")
+    with contextlib.suppress(OSError):
+        if os.path.samefile(named, "."):
+            return named
+    return os.getcwd()
+
+
+_FOLDER = _folder()  # now: the program may change it
+
+
+class Command(enum.IntEnum):
+    """What the parent tells a program; the argument is a number."""
+
+    CEDE = 1
+    """The queue of that number is another program's."""
+    RESTORE = 2
+    """It is not: that program has failed."""
+    MORE = 3
+    FEWER = 4
+    REOPEN = 5
+    KILL = 6
+    """End at once."""
+
+
+class Report(enum.IntEnum):
+    """What a program tells the parent."""
+
+    SERVES = 1
+    """The worker of the number that follows serves."""
+    HOLDS = 2
+    """The names of sockets, as JSON; the sockets come with it."""
+    DONE = 3
+    """All workers serve; how many seconds it may take to end follows."""
+
+
+class Program:
+    """The program, executed anew, as the parent sees it.
+
+    ``heard(program, report, argument)`` is called with what it reports.
+    Raises `OSError` if it cannot be executed.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        lifeline: Lifeline,
+        sockets: Sequence[Named],
+        heard: Callable[["Program", Report, bytes], object],
+    ) -> None:
+        self.served = False
+        """Whether any of its workers ever served."""
+        self.done = False
+        """Whether all of them did."""
+        self.grace = 0.0
+        """How many seconds it may take to end."""
+        self._sockets: list[Named] = []
+        self._loop = loop
+        self._heard = heard
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._process = _execute(theirs, lifeline, sockets)
+        except OSError:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
+        self._control.setblocking(False)
+        loop.watch(self._control.fileno(), READ, self._readable)
+
+    def __str__(self) -> str:
+        return f"program (pid {self._process.pid})"
+
+    def tell(self, command: Command, number: int = 0) -> None:
+        """Tell it something."""
+        with contextlib.suppress(OSError):  # it is dying, or does not listen: the parent will see
+            self._control.send(bytes((command, number)))
+
+    def signal(self, signum: int) -> None:
+        """Send it a signal; nothing if it has ended."""
+        self._process.send_signal(signum)
+
+    def ended(self) -> int | None:
+        """How it has ended, as `subprocess.Popen` has it; ``None``: it lives."""
+        return self._process.poll()
+
+    def take_sockets(self) -> list[Named]:
+        """What it listens to, when it is done; the caller's from now on."""
+        sockets, self._sockets = self._sockets, []
+        return sockets
+
+    def close(self) -> None:
+        """Forget it, when it has ended, or in a child of the parent."""
+        close_all(self._sockets)
+        if self._control.fileno() >= 0:
+            with contextlib.suppress(ValueError, OSError):
+                self._loop.unwatch(self._control.fileno())
+            self._control.close()
+
+    def end(self) -> None:
+        """Kill it, if it lives, and close."""
+        self._process.kill()
+        self._process.wait()
+        self.close()
+
+    def _readable(self, ready: int) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(
+                self._control, _MESSAGE_BYTES, _MOST_DESCRIPTORS
+            )
+        except ConnectionError:
+            message, descriptors = b"", []
+        if not message:
+            self._loop.unwatch(self._control.fileno())  # it has ended
+            return
+        report, argument = Report(message[0]), message[1:]
+        if report is Report.HOLDS:
+            sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            self._sockets += zip(json.loads(argument), sockets, strict=True)
+            return
+        self.served = True
+        if report is Report.DONE:
+            self.done = True
+            self.grace = float(argument)
+        self._heard(self, report, argument)
+
+
+def _execute(
+    control: socket.socket, lifeline: Lifeline, sockets: Sequence[Named]
+) -> "subprocess.Popen[bytes]":
+    handover = {
+        "parent": os.getpid(),
+        "control": control.fileno(),
+        "lifeline": lifeline.reader,
+        "sockets": [(name, sock.fileno()) for name, sock in sockets],
+    }
+    # A signal for the whole group must not end it before it knows what to do at it.
+    deaf = SIGNALS - {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
+    try:
+        return subprocess.Popen(
+            [sys.executable or sys.orig_argv[0], *sys.orig_argv[1:]],
+            cwd=_FOLDER,
+            env={**os.environ, _HANDOVER: json.dumps(handover)},
+            pass_fds=[
+                *(control.fileno(), lifeline.reader),
+                *(sock.fileno() for _, sock in sockets),
+            ],
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, deaf)
+
+
+class Upstream:
+    """The parent, as a program sees it that was executed anew."""
+
+    def __init__(self, handover: str) -> None:
+        known = json.loads(handover)
+        for descriptor in (known["control"], *(fd for _, fd in known["sockets"])):
+            os.set_inheritable(descriptor, False)
+        self._lifeline = follow(known["lifeline"])
+        self._control = socket.socket(fileno=known["control"])
+        self.sockets: list[Named] = [
+            (name, socket.socket(fileno=descriptor)) for name, descriptor in known["sockets"]
+        ]
+        """What the programs before listened to; to be taken over, or closed."""
+
+    @staticmethod
+    def find() -> "Upstream | None":
+        """The parent, if this program was started by one; asked a second time, ``None``."""
+        handover = os.environ.pop(_HANDOVER, "")
+        if not handover or json.loads(handover)["parent"] != os.getppid():
+            return None  # not for us: for a program that has started us
+        return Upstream(handover)
+
+    def watch(self, loop: Loop, obey: Callable[[Command, int], object]) -> None:
+        """Call ``obey(command, number)`` from now on."""
+
+        def readable(ready: int) -> None:
+            message = self._control.recv(2)
+            if message:
+                obey(Command(message[0]), message[1])
+            else:
+                loop.unwatch(self._control.fileno())  # the parent is gone: so are we, at once
+
+        loop.watch(self._control.fileno(), READ, readable)
+
+    def serves(self, number: int) -> None:
+        """Report that a worker serves."""
+        self._control.send(bytes((Report.SERVES, number)))
+
+    def done(self, sockets: Iterable[Named], grace: float) -> None:
+        """Report that all do, on what sockets, and how many seconds the end may take."""
+        held = list(sockets)
+        for start in range(0, len(held), _MOST_DESCRIPTORS):
+            part = held[start : start + _MOST_DESCRIPTORS]
+            names = json.dumps([name for name, _ in part])
+            socket.send_fds(
+                self._control,
+                [bytes((Report.HOLDS,)), names.encode()],
+                [sock.fileno() for _, sock in part],
+            )
+        self._control.send(b"%c%.3f" % (Report.DONE, grace))
+
+    def close(self) -> None:
+        """Close what belongs to it; in a worker, the copies."""
+        self._control.close()
+        os.close(self._lifeline)

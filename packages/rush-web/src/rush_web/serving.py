@@ -1,0 +1,178 @@
+"""Serving: what a worker does, from its fork to its end."""
+
+import random
+import signal
+import socket
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rush_http import HttpServer, OnMessageComplete
+from rush_loader import Loader, Mounts
+
+from .crew import JITTER
+from .development import DevelopmentManager
+from .handlers import HandlersManager
+from .logs import reopen_logs
+from .privileges import Owner, drop_privileges
+from .slots import BUSY_SINCE, Slot
+from .sockets import Sockets
+from .titles import set_title
+from .worker import Link, News, Order
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .server import WebServer
+
+# What SIGTERM leaves to a connection that is idle: a request may be on its way.
+_IDLE_GRACE = 0.5
+# When one worker retires, nobody waits for its end.
+_RETIRED_IDLE_GRACE = 2.0
+# What Ctrl-C leaves to answers that are being written.
+QUICK_GRACE = 0.2
+
+
+def serve(
+    server: "WebServer",
+    sockets: Sockets,
+    loader: Loader | Mounts,
+    owner: Owner,
+    ssl_context: "ssl.SSLContext | None",
+    link: Link,
+) -> None:
+    """Be a worker, until its parent or a signal ends that."""
+    drop_privileges(owner)
+    set_title(f"worker {link.number + 1}")
+    first, *others = sockets.of_worker(link.number)
+    http_server, manager = make_worker(
+        server, first, loader, ssl_context, exclusive=bool(sockets.shared)
+    )
+    for sock in others:
+        http_server.epoll.listen(sock)
+    callback = http_server.on_message_complete
+    if server.worker_timeout is not None:
+        callback = _noted(callback, link.slot)
+    if server.recycle_requests is not None:
+        most = server.recycle_requests
+        most += int(most * JITTER * random.random())
+        callback = _counted(callback, most, partial(link.tell, News.WORN))
+    http_server.on_message_complete = callback
+    serving = _Serving(http_server, sockets, link, server.grace)
+    http_server.run()
+    # Those whose clients have gone: the others were waited for.
+    manager.close(max(0.0, serving.until - monotonic()))
+
+
+def make_worker(
+    server: "WebServer",
+    sock: socket.socket | None,
+    loader: Loader | Mounts,
+    ssl_context: "ssl.SSLContext | None" = None,
+    *,
+    exclusive: bool = False,
+) -> tuple[HttpServer, HandlersManager]:
+    """The `HttpServer` of a worker, and what calls its handlers; without a socket for tests."""
+    http_server = HttpServer(
+        sock,
+        server.max_conns,
+        limits=server.limits,
+        ssl_context=ssl_context,
+        exclusive=exclusive,
+    )
+    kind = DevelopmentManager if server.development else HandlersManager
+    manager = kind(
+        server.routes,
+        server.error_handlers,
+        server.redirects,
+        loader,
+        http_server,
+        files=server.files,
+        trailing_slash=server.trailing_slash,
+        blocking=server.blocking_handlers,
+        blocking_threads=server.blocking_threads,
+        blocking_queue=server.blocking_queue,
+        hooks=server.hooks,
+        json=server.json,
+    )
+    # Bound, not the object: 1,200 instructions less for each request
+    # (tests/bench/rush-loader/instructions.py).
+    http_server.on_message_complete = manager.__call__
+    return http_server, manager
+
+
+def _noted(callback: OnMessageComplete, slot: Slot) -> OnMessageComplete:
+    """The same callback; the slot says since when it is at work."""
+    times = slot.times
+
+    def noted(*message: object) -> None:
+        times[BUSY_SINCE] = monotonic()
+        callback(*message)  # type: ignore[arg-type]
+        times[BUSY_SINCE] = 0.0
+
+    return noted
+
+
+def _counted(
+    callback: OnMessageComplete, most: int, worn: Callable[[], object]
+) -> OnMessageComplete:
+    """The same callback, which calls ``worn()`` after so many requests, once."""
+    left = most
+
+    def counted(*message: object) -> None:
+        nonlocal left
+        callback(*message)  # type: ignore[arg-type]
+        left -= 1
+        if not left:
+            worn()
+
+    return counted
+
+
+class _Serving:
+    """Does what the parent and signals want of a worker's `HttpServer`."""
+
+    def __init__(self, http_server: HttpServer, sockets: Sockets, link: Link, grace: float) -> None:
+        self._http_server = http_server
+        self._sockets = sockets
+        self._taken: dict[int, list[socket.socket]] = {}  # queues of others
+        self._stopping = False
+        self.until = 0.0
+        """That much of the monotonic clock is left to handlers, once it is stopped."""
+        loop = http_server.epoll.loop
+        loop.on_signal(signal.SIGTERM, partial(self._stop, grace, _IDLE_GRACE))
+        loop.on_signal(signal.SIGINT, partial(self._stop, QUICK_GRACE, 0.0))
+        loop.call_soon(partial(link.ready, loop, self._obey))
+        self._retire = partial(self._stop, grace, _RETIRED_IDLE_GRACE)
+
+    def _obey(self, order: Order, queue: int, sockets: list[socket.socket]) -> None:
+        if order is Order.REOPEN:
+            reopen_logs()
+        elif order is Order.RETIRE:
+            self._retire()
+        elif order is Order.TAKE and not self._stopping:
+            self._taken[queue] = sockets
+            for sock in sockets:
+                self._http_server.epoll.listen(sock)
+        else:
+            for sock in self._taken.pop(queue, sockets):
+                if not self._stopping and order is Order.LEAVE:
+                    self._http_server.epoll.unlisten(sock)
+                sock.close()
+
+    def _stop(self, grace: float, idle_grace: float) -> None:
+        # Once: systemd and Ctrl-C signal every process of a group, and the parent passes it on as
+        # well.  That it must end at once is the parent's to say.
+        if self._stopping:
+            return
+        self._stopping = True
+        self.until = monotonic() + grace
+        # Who waits is accepted; with the last descriptor of its queue closed, here and in the
+        # others, who comes later is refused at once.
+        self._http_server.epoll.unlisten(accept_waiting=True)
+        self._sockets.close()
+        for sockets in self._taken.values():
+            for sock in sockets:
+                sock.close()
+        self._http_server.stop(grace, idle_grace=idle_grace)
