@@ -105,7 +105,7 @@ frame.onload = () => {
   const messages = page.querySelector("#messages");
   new MutationObserver(() => {
     const item = messages.lastElementChild;
-    const text = [item.className, item.querySelector("b").textContent,
+    const text = [item.classList.contains("mine"), item.querySelector("b").textContent,
                   item.querySelector(".said").textContent, item.querySelector("i")].join("; ");
     frame.remove();
     document.querySelector("output").textContent = text;
@@ -122,4 +122,4 @@ frame.onload = () => {
 def test_a_browser_says_something_and_hears_it(chat, tmp_path):
     (chat.folder / "public/look.html").write_text(LOOK)
     found = dom_of(chat.url("/static/look.html"), tmp_path)
-    assert "<output>mine; Ann; Hello &lt;i&gt;world&lt;/i&gt;; </output>" in found
+    assert "<output>true; Ann; Hello &lt;i&gt;world&lt;/i&gt;; </output>" in found
