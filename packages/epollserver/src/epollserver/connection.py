@@ -301,7 +301,7 @@ class Connection(Limited):
             out.send(self)
         except (OSError, ValueError) as error:  # ValueError: somebody has closed the file
             self._lost(error)
-        if not out:
+        if not out and self._out is out:
             self._out = None
             self._drained_bytes += out.sent
 
@@ -406,5 +406,6 @@ class Connection(Limited):
             raise DescriptorLost(fd, "a connection")
         if self._out is not None:
             self._out.close()
+            self._drained_bytes += self._out.sent
             self._out = None
         self._server._left(self, reason)

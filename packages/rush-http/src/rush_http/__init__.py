@@ -15,7 +15,8 @@ headers; ``server.respond`` renders and sends.
 Answers can come in pieces (``server.stream``; ``server.start_stream``: a `ResponseStream`) or
 later, from any thread (``server.defer``: a `Deferred`); bodies in pieces go to a `BodyReceiver`
 that ``HttpServer(on_head_complete=...)`` returns.  ``server.upgrade`` hands a connection over.
-With an ``ssl_context`` all of it goes over TLS.
+With an ``ssl_context`` all of it goes over TLS.  `ObservedServer` is an `HttpServer` that tells of
+every answer: for access logs and counters.
 
 `RequestParser` does no I/O and needs no server::
 
@@ -56,6 +57,7 @@ from .head import Head
 from .headers import Headers
 from .limits import Limits
 from .memo import Memo
+from .observed import Answered, ObservedExchange, ObservedServer, OnAnswers
 from .parser import END, Event, RequestParser
 from .parts import Part
 from .peer import Peer
@@ -81,6 +83,7 @@ __all__ = [
     "KEEP_ALIVE",
     "REASONS",
     "TEXT",
+    "Answered",
     "BadRequest",
     "BodyReceiver",
     "ChunkedBody",
@@ -100,6 +103,9 @@ __all__ = [
     "Memo",
     "NotFound",
     "NotImplementedHere",
+    "ObservedExchange",
+    "ObservedServer",
+    "OnAnswers",
     "OnHeadComplete",
     "OnMessageComplete",
     "Part",

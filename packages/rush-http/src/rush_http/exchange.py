@@ -328,16 +328,14 @@ class Exchange(Outgoing):
         if self.stream is not None:
             self.stream.cut()
         elif answerable:
-            self.write(
-                conn,
-                render(
-                    error.status,
-                    _page(error.status),
-                    error.headers,
-                    connection_line=CLOSE,
-                    head_only=method == "HEAD",
-                ),
-            )
+            self.answer_refused(conn, error, head_only=method == "HEAD")
+
+    def answer_refused(self, conn: Connection, error: HttpError, *, head_only: bool) -> bytes:
+        """Say why in the last answer of a connection, and return it."""
+        status, page = error.status, _page(error.status)
+        data = render(status, page, error.headers, connection_line=CLOSE, head_only=head_only)
+        self.write(conn, data)
+        return data
 
     def gone(self, reason: Reason) -> None:
         """The connection has ended: tell all who work for it."""

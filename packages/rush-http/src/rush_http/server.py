@@ -70,6 +70,8 @@ class HttpServer(Answers):
     Raises what `EpollServer` does.  A context manager: leaving it stops the server.
     """
 
+    exchange_class: type[Exchange] = Exchange
+
     def __init__(
         self,
         sock: Address | None,
@@ -94,6 +96,8 @@ class HttpServer(Answers):
         )
         """The `EpollServer` below: its address, its loop, more listeners."""
         self._is_tls = ssl_context is not None
+        self.on_sweep: Callable[[], object] | None = None
+        """Called about once a second while there are connections, and after the last has gone."""
         self._sweeper: Timer | None = None
         self._sweep_seconds = max(_LEAST_SWEEP_SECONDS, min(_SWEEP_SECONDS, limits.least_seconds))
         # Shared by the exchanges
@@ -172,7 +176,7 @@ class HttpServer(Answers):
     # What the connections do
 
     def _connected(self, conn: Connection) -> None:
-        conn.data = Exchange(self)
+        conn.data = self.exchange_class(self)
         if self._sweeper is None:
             self._sweeper = self.epoll.loop.call_later(self._sweep_seconds, self._sweep)
 
@@ -207,6 +211,8 @@ class HttpServer(Answers):
         self.epoll.check_descriptors()
         for conn in list(connections):
             conn.data.check(conn, loop.now)
+        if self.on_sweep is not None:
+            self.on_sweep()
 
     def _drain(self, grace: float, idle_grace: float) -> None:
         if self.draining or grace <= 0:

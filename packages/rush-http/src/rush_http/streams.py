@@ -168,6 +168,21 @@ class ResponseStream:
         """Whether the client has gone, or has said that it sends no more (see `on_gone`)."""
         return bool(self._gone)
 
+    @property
+    def connection(self) -> Connection:
+        """The connection it is written to."""
+        return self._conn
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return self._status
+
+    @property
+    def sent_bytes(self) -> int:
+        """How much of the body has left, without its framing; all of it if it is finished."""
+        return self._added_bytes if self._state is FINISHED else self._left_bytes
+
     def on_drain(self, callback: Callable[[], object]) -> None:
         """Call `callback`, in the server's thread, whenever a `write` was ``False`` and all is out.
 
