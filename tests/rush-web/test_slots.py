@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rush_web.slots import SLOT_BYTES, Slots
+from rush_web.slots import FAILURES, PID, SLOT_BYTES, Slots
 
 
 def test_a_slot_outlives_its_writer():
@@ -22,16 +22,48 @@ def test_a_slot_outlives_its_writer():
     assert slots[1].memory == bytes(SLOT_BYTES)
 
 
-def test_two_processes_may_have_one_place():
+def test_what_the_gone_have_counted_is_kept():
     slots = Slots(2)
-    before = slots.take(1)
-    before.times[0] = 1.5
-    after = slots.take(1)
-    assert (before.number, after.number) == (1, 0)
-    with pytest.raises(OSError, match="2 worker processes already"):
+    for count in (3, 4):
+        slot = slots.take(0)
+        slot.numbers[PID] = 1
+        slot.counts[FAILURES] = count
+        assert [one.number for one in slots.in_use()] == [0]
+        assert slots.totals()[FAILURES] == 3 if count == 3 else 7
+        slots.give_back(slot)
+        assert list(slots.in_use()) == []
+    assert slots.totals()[FAILURES] == 7
+    assert (slots.restarts(), slots.restarts(0), slots.restarts(1)) == (1, 1, 0)
+
+
+def test_there_are_only_so_many():
+    slots = Slots(2)
+    first, other = slots.take(1), slots.take(1)
+    assert {first.number, other.number} == {0, 1}
+    with pytest.raises(OSError, match="2 worker processes"):
         slots.take(0)
-    slots.give_back(before)
-    assert slots[1].busy_since == 1.5  # of who died: to be read still
-    assert slots.take(1).busy_since == 0.0
-    with pytest.raises(IndexError):
+    slots.give_back(first)
+    assert slots.take(5).number == first.number
+    with pytest.raises(IndexError, match="none has the number 2"):
         slots[2]
+
+
+def test_another_process_reads_them_by_a_descriptor(tmp_path):
+    slots = Slots(2)
+    slots.describe("http://127.0.0.1:1/", 2)
+    seen = None
+    for name in os.listdir("/proc/self/fd"):
+        link = f"/proc/self/fd/{name}"
+        if os.path.lexists(link) and "rush-slots" in os.readlink(link):
+            with open(link, "rb") as file:
+                found = Slots.of_process(file.fileno())
+            if found.address:  # those of other tests have none
+                seen = found
+    assert (seen.parent, seen.address, seen.wanted) == (os.getpid(), "http://127.0.0.1:1/", 2)
+    with pytest.raises(TypeError):
+        seen.phase = 1
+    other = tmp_path / "other"
+    for content in (b"", bytes(3 * SLOT_BYTES)):
+        other.write_bytes(content)
+        with other.open("rb") as file, pytest.raises(ValueError, match="these are"):
+            Slots.of_process(file.fileno())

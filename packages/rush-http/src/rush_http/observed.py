@@ -120,7 +120,7 @@ class ObservedServer(HttpServer):
 
     def __init__(
         self,
-        sock: Address,
+        sock: Address | None,
         max_conns: int = 10_000,
         on_message_complete: OnMessageComplete | None = None,
         *,

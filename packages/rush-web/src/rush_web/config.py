@@ -101,6 +101,15 @@ OPTIONS = (
     Option("pid_file", str, "file for the number of the parent process", "FILE"),
     Option("user", str, "who the workers are", "USER[:GROUP]"),
     Option(
+        *("access_log", str, "file for a line about each answer; - is the standard output"),
+        metavar="FILE",
+        shown=lambda value: str(value or "none"),
+    ),
+    Option("access_format", str, "common, combined, json or a format of your own", "FORMAT"),
+    Option("metrics", str, "path of the page for Prometheus, such as /metrics", "PATH"),
+    Option("health", str, "path of the page that says whether to send requests here", "PATH"),
+    Option("status_port", number(0, 65535), "a port of their own for these two"),
+    Option(
         *("umask", octal, "permissions that new files do not have, such as 027"),
         metavar="OCTAL",
         shown="{:03o}".format,

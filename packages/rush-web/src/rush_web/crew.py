@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 from epollserver import Loop
 
+from .blackbox import last_words
 from .hung import HungWatch
 from .places import Duty, Place, Places
-from .slots import Slots
-from .sockets import Sockets
+from .slots import DRAINING, READY, Slots
+from .sockets import Sockets, shown_address
 from .worker import Link, News, Order, Worker
 
 _log = logging.getLogger("rush_web")
@@ -101,6 +102,8 @@ class Crew:
         self._places = Places(count, sockets)
         self._workers: list[Worker] = []  # also those that have retired
         self._slots = Slots(_MOST_PROCESSES)
+        first = next((sock for _, sock in sockets.held()), None)
+        self._slots.describe("" if first is None else shown_address(first), count)
         self._served = False  # whether any worker ever got that far
         self._all_served = False
         self._finished = False
@@ -130,6 +133,7 @@ class Crew:
             _log.error("there cannot be another worker: %s", error.strerror)
             return
         self._start(place)
+        self._slots.wanted = len(self._places.wanted)
         _log.info("one worker more: %d", len(self._places.wanted))
 
     def fewer(self) -> None:
@@ -139,6 +143,7 @@ class Crew:
             _log.warning("one worker less would be none: it stays")
             return
         self._leave(wanted[-1], Duty.SPARE)
+        self._slots.wanted = len(wanted) - 1
         _log.info("one worker less: %d", len(wanted) - 1)
 
     def cede(self, number: int) -> None:
@@ -156,6 +161,7 @@ class Crew:
     def finish(self) -> None:
         """Let all workers retire; the owner hears when they are gone."""
         self._finished = True
+        self._slots.phase = DRAINING
         for place in self._places:
             self._leave(place, Duty.CEDED)
         self._say_if_gone()
@@ -168,6 +174,7 @@ class Crew:
     def stop(self, signum: int) -> None:
         """Send all workers this signal; none is replaced from now on."""
         self._finished = True
+        self._slots.phase = DRAINING
         for place in self._places:
             place.leave(Duty.CEDED)
         for worker in self._workers:
@@ -250,7 +257,7 @@ class Crew:
         link: Link | None = None
         try:
             self._close_parents()
-            link = worker.become(self._workers)
+            link = worker.become(self._workers, self._slots)
             self._sockets.keep_only(worker.number)
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it can end in good order
             # A closed terminal and log files that were moved away: the parent says what.
@@ -302,6 +309,7 @@ class Crew:
         self._events.serves(place.number)
         if not self._all_served and all(other.serves for other in self._places.wanted):
             self._all_served = True
+            self._slots.phase = READY
             self._one_by_one = False
             self._events.all_serve()
 
@@ -371,7 +379,8 @@ class Crew:
         lived = time.monotonic() - worker.started
         stack = worker.stack() if code < 0 else ""
         where = f"; it was at\n{stack}" if stack else ""
-        _log.error("%s %s after %.1f s%s", worker, how_it_ended(code), lived, where)
+        doing = last_words(worker.slot) or f"after {lived:.1f} s"
+        _log.error("%s %s %s%s", worker, how_it_ended(code), doing, where)
 
 
 def how_it_ended(code: int) -> str:

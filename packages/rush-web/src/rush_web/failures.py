@@ -1,7 +1,7 @@
 """Failures: which error handler answers an exception, and what if that fails."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from rush_http import REASONS, HttpError
@@ -44,6 +44,8 @@ class Failures:
         for kind in handlers:
             check_error_kind(kind)
         self._handlers = dict(handlers)
+        self.on_bug: Callable[[], object] | None = None
+        """Called for each exception that is a bug."""
 
     def find(self, error: Exception) -> "tuple[ErrorKind | None, Handler]":
         """What answers `error`, and what it was registered for: ``None`` if it is our own."""
@@ -76,6 +78,8 @@ class Failures:
             _log.info("%s ended with %r, for %s", what, error, named(handler))
         else:
             _log.error("%s failed: %s", what, error, exc_info=error)
+            if self.on_bug is not None:
+                self.on_bug()
         request.error = error
         request.code = status
         request.pending = list(error.headers) if isinstance(error, HttpError) else []

@@ -4,7 +4,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from rush_http import Exchange, Headers, HttpServer, NotFound, Protocol, date_line
+from rush_http import (
+    Exchange,
+    Headers,
+    HttpServer,
+    NotFound,
+    OnMessageComplete,
+    Protocol,
+    date_line,
+)
 
 from .blocking import QUEUE, THREADS, Blocking, check_error_handlers, with_threads
 from .bodies import Bodies, has_own_way
@@ -23,8 +31,10 @@ from .static import StaticFiles
 from .values import answer_with
 
 if TYPE_CHECKING:
-    from epollserver import Connection
+    from epollserver import Connection, Loop
     from rush_loader import Loader, Mounts
+
+    from .blackbox import BlackBox
 
 _USUAL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -79,6 +89,7 @@ class HandlersManager:
         if files is not None:
             check_prefix(files)
         self._failures = Failures(err_handlers)
+        self._box: BlackBox | None = None
         self._http_server = http_server
         self._other_slash = trailing_slash == "redirect"
         self._blocking = Blocking(blocking_threads, blocking_queue, http_server.epoll.loop)
@@ -143,6 +154,8 @@ class HandlersManager:
                 handler = methods.get(method) if methods is not None else None
                 if handler is None:
                     handler = self._pick(request)
+                    if self._box is not None:
+                        self._box.picked(handler)
                 request.handler = handler
                 value = handler(request)
                 if value is not None:
@@ -180,6 +193,12 @@ class HandlersManager:
             request.known_args = request.pending = None
             request.params = NO_PARAMS
             request.forget()
+
+    def watched_by(self, box: "BlackBox", loop: "Loop") -> OnMessageComplete:
+        """What is to be called in place of this object, so that `box` knows of each request."""
+        self._box = box
+        self._failures.on_bug = box.failed
+        return box.watching(self.__call__, self._plain, loop)
 
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""

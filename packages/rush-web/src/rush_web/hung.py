@@ -8,6 +8,7 @@ from functools import partial
 
 from epollserver import Loop
 
+from .blackbox import doing
 from .worker import Worker
 
 _log = logging.getLogger("rush_web")
@@ -45,8 +46,8 @@ class HungWatch:
                 worker.hung = True
                 _log.error(
                     "%s is busy with one request for %.1f s (worker_timeout is %g s):"
-                    " it is replaced",
-                    *(worker, seconds, self._timeout),
+                    " it is replaced; it is in %s",
+                    *(worker, seconds, self._timeout, doing(worker.slot) or "no request by now"),
                 )
                 worker.signal(signal.SIGABRT)
                 self._loop.call_later(_ABORT_SECONDS, partial(self._end, worker))

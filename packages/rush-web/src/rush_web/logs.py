@@ -3,8 +3,13 @@
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 
 _log = logging.getLogger("rush_web")
+
+
+also_reopened: list[Callable[[int, int], object]] = []
+"""Called with a user and a group, -1 for nobody, for log files that are no handler's."""
 
 
 def reopen_logs(user: int = -1, group: int = -1) -> None:
@@ -13,6 +18,8 @@ def reopen_logs(user: int = -1, group: int = -1) -> None:
     One that cannot be opened goes on in the old file, with a line in the log.  The files get the
     owner that is given: the workers, who open them as well, may be others than the parent.
     """
+    for reopen in also_reopened:
+        reopen(user, group)
     manager = logging.Logger.manager
     loggers = [logging.getLogger(), *map(logging.getLogger, list(manager.loggerDict))]
     handlers = {handler for logger in loggers for handler in logger.handlers}

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
+from epollserver import bind as bind_socket
 from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
 
+from .access_format import lines_maker
+from .access_log import AccessLog
 from .blocking import QUEUE, THREADS, check_threads
 from .check import Problem, find_problems
 from .config import configure
@@ -21,13 +24,14 @@ from .files import place_of
 from .groups import Group
 from .handlers import check_prefix
 from .jsons import EncodeJson, JsonName, json_encoder
+from .logs import also_reopened
 from .pidfile import PidFile
 from .prefork import Prefork
 from .privileges import Owner, find_owner
 from .reload import Upstream
 from .routing import Handler
 from .serving import QUICK_GRACE, make_worker, serve
-from .sockets import Sockets, parse_address, shown_address
+from .sockets import CannotListen, Sockets, parse_address, shown_address
 from .titles import set_title
 from .tls import make_context
 
@@ -72,6 +76,11 @@ class WebServer(Group):
     or numbers), the parent goes on as who started it.  `umask` is for the files that are made,
     UNIX sockets among them.
 
+    `access_log` is a file for a line about each answer, ``"-"`` for the standard output, ``True``
+    for the logger ``rush_web.access``; `access_format` is ``common``, ``combined``, ``json`` or
+    text with fields in braces.  `metrics` and `health` are paths of pages on what the workers have
+    counted, and whether they serve; with a `status_port` they are there, and nowhere else.
+
     Raises `ValueError` for options that make no sense, `RuntimeError` for a package that is not
     there.
     """
@@ -103,6 +112,11 @@ class WebServer(Group):
         pid_file: str | os.PathLike[str] | None = None,
         user: str | int | None = None,
         umask: int | None = None,
+        access_log: str | os.PathLike[str] | bool = False,
+        access_format: str = "combined",
+        metrics: str | None = None,
+        health: str | None = None,
+        status_port: int | None = None,
     ) -> None:
         super().__init__()
         self.host = host
@@ -130,6 +144,11 @@ class WebServer(Group):
         self.pid_file = pid_file
         self.user = user
         self.umask = umask
+        self.access_log = access_log
+        self.access_format = access_format
+        self.metrics = metrics
+        self.health = health
+        self.status_port = status_port
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
@@ -298,16 +317,18 @@ class WebServer(Group):
             handed=() if upstream is None else upstream.sockets,
             owner=owner[:2],
         )
-        banner = self._banner(sockets)
         with contextlib.ExitStack() as stack:
             stack.callback(sockets.files.remove)
             stack.callback(sockets.close)
+            access_log = self._access_log(stack, owner)
+            status = self._status_address(stack)
+            banner = self._banner(sockets, status)
             if self.pid_file is not None and upstream is None:
                 stack.enter_context(PidFile(self.pid_file))
             _raise_descriptor_limit(self.max_conns)
             set_title("parent" if upstream is None else "program")
             return Prefork(
-                partial(serve, self, sockets, loader, owner, context),
+                partial(serve, self, sockets, loader, owner, context, access_log, status),
                 self.workers,
                 sockets=sockets,
                 grace=self.grace + 1,
@@ -326,7 +347,30 @@ class WebServer(Group):
             return [parse_address(self.host)]
         return [(self.host, self.port)]
 
-    def _banner(self, sockets: Sockets) -> str:
+    def _access_log(self, stack: contextlib.ExitStack, owner: Owner) -> AccessLog | None:
+        if not self.access_log:
+            return None
+        access_log = AccessLog(self.access_log, self.access_format, owner[:2])
+        stack.callback(access_log.close)
+        also_reopened.append(access_log.reopen)
+        stack.callback(also_reopened.remove, access_log.reopen)
+        return access_log
+
+    def _status_address(self, stack: contextlib.ExitStack) -> tuple[str, int] | None:
+        """Where the pages on what the server does are, if they have a port of their own.
+
+        The parent keeps a socket there that does not listen: the number stays ours.
+        """
+        if self.status_port is None:
+            return None
+        host = "127.0.0.1" if self.host.startswith("unix:") else self.host
+        try:
+            sock = stack.enter_context(bind_socket((host, self.status_port), reuse_port=True))
+        except OSError as error:
+            raise CannotListen(error.errno, error.strerror) from error
+        return host, sock.getsockname()[1]
+
+    def _banner(self, sockets: Sockets, status: tuple[str, int] | None) -> str:
         scheme = "http" if self.certfile is None else "https"
         where = dict.fromkeys(shown_address(sock, scheme) for _, sock in sockets.held())
         what = []
@@ -335,7 +379,8 @@ class WebServer(Group):
         if self.files is not None:
             what.append(f"the files{place_of(self)} below {self.files}")
         workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
-        return f"Rush serves {' and '.join(what)} at {', '.join(where)} with {workers}."
+        state = "" if status is None else f" Its state is at http://{status[0]}:{status[1]}/."
+        return f"Rush serves {' and '.join(what)} at {', '.join(where)} with {workers}.{state}"
 
     def _check(self) -> Owner:
         """Raise `ValueError` for options that make no sense; also for those changed since."""
@@ -365,6 +410,12 @@ class WebServer(Group):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}: it must be more than 0, or None")
+        if self.status_port is not None and not 0 <= self.status_port <= 65535:
+            raise ValueError(f"status_port is {self.status_port!r}: it must be 0 to 65535")
+        for name, path in (("metrics", self.metrics), ("health", self.health)):
+            if path is not None and not path.startswith("/"):
+                raise ValueError(f"{name} is a path such as '/{name}', not {path!r:.80}")
+        lines_maker(self.access_format, 0)
         if self.keyfile is not None and self.certfile is None:
             raise ValueError(f"keyfile={self.keyfile!r} needs a certfile")
         self._addresses()

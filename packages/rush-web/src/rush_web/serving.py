@@ -8,17 +8,21 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from epollserver import bind
 from rush_http import HttpServer, OnMessageComplete
 from rush_loader import Loader, Mounts
 
+from .access_log import AccessLog
+from .blackbox import BlackBox
 from .crew import JITTER
 from .development import DevelopmentManager
 from .handlers import HandlersManager
 from .logs import reopen_logs
 from .privileges import Owner, drop_privileges
-from .slots import BUSY_SINCE, Slot
+from .slots import DRAINING, READY
 from .sockets import Sockets
 from .titles import set_title
+from .watched import Watched
 from .worker import Link, News, Order
 
 if TYPE_CHECKING:
@@ -40,27 +44,30 @@ def serve(
     loader: Loader | Mounts,
     owner: Owner,
     ssl_context: "ssl.SSLContext | None",
+    access_log: AccessLog | None,
+    status: tuple[str, int] | None,
     link: Link,
 ) -> None:
     """Be a worker, until its parent or a signal ends that."""
+    # Before it is another user's: of one port all sockets are one user's (socket(7)).
+    pages = None if status is None else bind(status, reuse_port=True)
     drop_privileges(owner)
     set_title(f"worker {link.number + 1}")
     first, *others = sockets.of_worker(link.number)
+    watched = Watched(server, link, access_log, pages)
     http_server, manager = make_worker(
-        server, first, loader, ssl_context, exclusive=bool(sockets.shared)
+        server, first, loader, ssl_context, exclusive=bool(sockets.shared), watched=watched
     )
     for sock in others:
         http_server.epoll.listen(sock)
     callback = http_server.on_message_complete
-    if server.worker_timeout is not None:
-        callback = _noted(callback, link.slot)
     if server.recycle_requests is not None:
         most = server.recycle_requests
         most += int(most * JITTER * random.random())
         callback = _counted(callback, most, partial(link.tell, News.WORN))
     http_server.on_message_complete = callback
-    serving = _Serving(http_server, sockets, link, server.grace)
-    http_server.run()
+    serving = _Serving(http_server, sockets, link, server.grace, watched.box)
+    watched.run()
     # Those whose clients have gone: the others were waited for.
     manager.close(max(0.0, serving.until - monotonic()))
 
@@ -72,9 +79,11 @@ def make_worker(
     ssl_context: "ssl.SSLContext | None" = None,
     *,
     exclusive: bool = False,
+    watched: Watched | None = None,
 ) -> tuple[HttpServer, HandlersManager]:
     """The `HttpServer` of a worker, and what calls its handlers; without a socket for tests."""
-    http_server = HttpServer(
+    make = HttpServer if watched is None else watched.http_server
+    http_server = make(
         sock,
         server.max_conns,
         limits=server.limits,
@@ -83,7 +92,7 @@ def make_worker(
     )
     kind = DevelopmentManager if server.development else HandlersManager
     manager = kind(
-        server.routes,
+        server.routes if watched is None else watched.routes(),
         server.error_handlers,
         server.redirects,
         loader,
@@ -99,19 +108,10 @@ def make_worker(
     # Bound, not the object: 1,200 instructions less for each request
     # (tests/bench/rush-loader/instructions.py).
     http_server.on_message_complete = manager.__call__
+    if watched is not None:
+        callback = manager.watched_by(watched.box, http_server.epoll.loop)
+        http_server.on_message_complete = callback
     return http_server, manager
-
-
-def _noted(callback: OnMessageComplete, slot: Slot) -> OnMessageComplete:
-    """The same callback; the slot says since when it is at work."""
-    times = slot.times
-
-    def noted(*message: object) -> None:
-        times[BUSY_SINCE] = monotonic()
-        callback(*message)  # type: ignore[arg-type]
-        times[BUSY_SINCE] = 0.0
-
-    return noted
 
 
 def _counted(
@@ -133,8 +133,16 @@ def _counted(
 class _Serving:
     """Does what the parent and signals want of a worker's `HttpServer`."""
 
-    def __init__(self, http_server: HttpServer, sockets: Sockets, link: Link, grace: float) -> None:
+    def __init__(
+        self,
+        http_server: HttpServer,
+        sockets: Sockets,
+        link: Link,
+        grace: float,
+        box: BlackBox,
+    ) -> None:
         self._http_server = http_server
+        self._box = box
         self._sockets = sockets
         self._taken: dict[int, list[socket.socket]] = {}  # queues of others
         self._stopping = False
@@ -143,6 +151,7 @@ class _Serving:
         loop = http_server.epoll.loop
         loop.on_signal(signal.SIGTERM, partial(self._stop, grace, _IDLE_GRACE))
         loop.on_signal(signal.SIGINT, partial(self._stop, QUICK_GRACE, 0.0))
+        box.phase(READY)
         loop.call_soon(partial(link.ready, loop, self._obey))
         self._retire = partial(self._stop, grace, _RETIRED_IDLE_GRACE)
 
@@ -167,6 +176,7 @@ class _Serving:
         if self._stopping:
             return
         self._stopping = True
+        self._box.phase(DRAINING)
         self.until = monotonic() + grace
         # Who waits is accepted; with the last descriptor of its queue closed, here and in the
         # others, who comes later is refused at once.

@@ -1,44 +1,90 @@
-"""Slots: what each worker says of itself, in memory that its parent reads.
+"""Slots: what each worker says of itself, in memory that others read.
 
-One anonymous shared mapping is made before the first fork; a slot is `SLOT_BYTES` of it.  A worker
-writes to its own one, the parent reads them all, and nothing is locked: a double is written by one
-instruction of the machine, so what is read was there at some moment.  What a worker wrote stays
-there when it dies, whatever kills it, until its place is taken by the next one.
+One memfd (memfd_create(2)) is made before the first fork, and shared by the parent and its workers.
+A worker writes to its own slot, the parent and the other workers read them all, and ``rush top``
+finds them through /proc/PID/fd: there is no file that could be left over, and the kernel lets
+nobody in but the same user and root.  Nothing is locked: a number is written by one instruction of
+the machine, so what is read was there at some moment.  What a worker wrote stays there when it
+dies, whatever kills it, until the parent gives its slot back.
 
 ::
 
-    bytes 0 to 63    doubles: see `BUSY_SINCE`
-    from byte 64     free
+    page 0     `Slots`: the parent, where it listens, how often each worker was forked
+    page 1     what all workers have counted that are gone
+    page 2 ..  a `Slot` for each worker:
+               0     doubles: see `BUSY_SINCE`      64    numbers: see `PID`
+               128   counters: see `LATENCIES`      2048  the last requests: see blackbox.py
 """
 
 import errno
 import mmap
+import os
+import time
+from collections.abc import Iterator
 
 SLOT_BYTES = 4096
 """A page: a slot that nobody writes to takes no memory."""
 
-_TIMES_BYTES = 64
+NAME = "rush-slots"
+"""The memfd is ``/memfd:rush-slots`` in /proc/PID/fd."""
 
-# Indices of `Slot.times`
+# Indices of `Slot.times`: seconds of `time.monotonic`
 BUSY_SINCE = 0
-"""When the present request began (`time.monotonic`, seconds); 0.0 if there is none."""
+"""When the present request began; 0.0 if there is none."""
+STARTED = 1
+"""When the worker began."""
+TICKED = 2
+"""When it last wrote down its counters: once a second, while it has connections."""
+
+# Indices of `Slot.numbers`
+PID = 0
+"""The worker's process; 0 if there is none."""
+PLACE = 1
+"""Which worker it is, from 0."""
+PHASE = 2
+"""Its `STARTING`, `READY` or `DRAINING`."""
+CONNECTIONS = 3
+
+# Indices of `Slot.counts`
+LATENCIES = 0
+"""64 of them: how many requests have taken less than 2 ** index nanoseconds, and not less than half
+of that."""
+LATENCY_COUNT = 64
+NANOSECONDS = 64
+"""How long all requests together have taken."""
+FAILURES = 65
+"""Requests whose handler has raised what is answered with 500 and more."""
+STATUSES = 66
+"""Five of them: answers from 1xx to 5xx; only of a server with metrics."""
+LOST_LINES = 71
+"""Lines of the access log that could not be written."""
+_COUNTS = 112
+
+# `Slot.numbers[PHASE]`, and that of `Slots`
+STARTING, READY, DRAINING = 0, 1, 2
+
+# A reading that meets the parent at work is made again, so often at most.
+_READINGS = 100
+
+# Numbers of page 0
+_MAGIC = int.from_bytes(b"rushweb1", "little")
+_FIRST, _PARENT, _PHASE, _WANTED, _VERSION, _BEGAN = range(6)
+_ADDRESS, _ADDRESS_BYTES = 128, 256
+_FORKS, _PLACES = 1024, 256
+_USED, _MOST = 3072, 1024  # a byte for each slot: a look at a page would make it take memory
 
 
 class Slot:
-    """One worker's slot.
+    """One worker's slot; `memory` is all of it."""
 
-    `times` are doubles that a request writes at its beginning and its end: 25 ns each.  (One clock
-    for all requests of a turn of the loop would be had for less, but the last of 64 requests of
-    half a second each would seem to have taken half a minute.)
-    `memory` is all of it.
-    """
-
-    __slots__ = ("memory", "number", "times")
+    __slots__ = ("counts", "memory", "number", "numbers", "times")
 
     def __init__(self, number: int, memory: memoryview) -> None:
         self.number = number
         self.memory = memory
-        self.times = memory[:_TIMES_BYTES].cast("d")
+        self.times = memory[:64].cast("d")
+        self.numbers = memory[64:128].cast("Q")
+        self.counts = memory[128 : 128 + 8 * _COUNTS].cast("Q")
 
     @property
     def busy_since(self) -> float:
@@ -51,37 +97,144 @@ class Slot:
 
 
 class Slots:
-    """So many slots, shared with every process that is forked from now on."""
+    """So many slots, shared with every process that is forked from now on.
 
-    def __init__(self, count: int) -> None:
+    `descriptor`: not new ones, but those of another process, to be read only.
+    """
+
+    def __init__(self, count: int, *, descriptor: int | None = None) -> None:
+        assert count <= _MOST
+        size = (count + 2) * SLOT_BYTES
+        if descriptor is None:
+            memfd = os.memfd_create(NAME)
+            try:
+                os.ftruncate(memfd, size)
+                self._memory = memoryview(mmap.mmap(memfd, size))  # it has its own descriptor
+            finally:
+                os.close(memfd)
+        else:
+            self._memory = memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ))
         self._count = count
-        self._memory = memoryview(mmap.mmap(-1, count * SLOT_BYTES))  # MAP_SHARED, MAP_ANONYMOUS
-        self._taken: set[int] = set()
+        self._numbers = self._memory[:128].cast("Q")
+        self._forks = self._memory[_FORKS : _FORKS + 8 * _PLACES].cast("Q")
+        self._used = self._memory[_USED : _USED + count]
+        self.gone = Slot(-1, self._memory[SLOT_BYTES : 2 * SLOT_BYTES])
+        """What those have counted that are gone."""
+        if descriptor is None:
+            self._numbers[_PARENT] = os.getpid()
+            self._numbers[_BEGAN] = int(time.time())
+            self._numbers[_FIRST] = _MAGIC
+
+    @classmethod
+    def of_process(cls, descriptor: int) -> "Slots":
+        """Those that the descriptor of a memfd has.  Raises `ValueError` if it has none."""
+        count = os.fstat(descriptor).st_size // SLOT_BYTES - 2
+        if count < 1:
+            raise ValueError("these are no slots")
+        slots = cls(count, descriptor=descriptor)
+        if slots._numbers[_FIRST] != _MAGIC:
+            raise ValueError("these are the slots of another version")
+        return slots
 
     def __getitem__(self, number: int) -> Slot:
         if not 0 <= number < self._count:
             raise IndexError(f"there are {self._count} slots, and none has the number {number}")
-        start = number * SLOT_BYTES
+        start = (number + 2) * SLOT_BYTES
         return Slot(number, self._memory[start : start + SLOT_BYTES])
 
     def __len__(self) -> int:
         return self._count
 
-    def take(self, wish: int) -> Slot:
-        """A slot that nobody has, for a process that is to be forked: that of a number, or another.
+    def in_use(self) -> Iterator[Slot]:
+        """The slots of workers that have begun."""
+        slots = (self[number] for number, used in enumerate(bytes(self._used)) if used)
+        return (slot for slot in slots if slot.numbers[PID])
+
+    # Of the parent
+
+    def take(self, place: int) -> Slot:
+        """A slot that nobody has, for a process that is to be forked: that of a place, or another.
 
         Two processes may have one place: who has retired and who came after it.
         Raises `OSError` if all are taken.
         """
-        numbers = (number for number in (wish, *reversed(range(self._count))))
-        number = next((number for number in numbers if number not in self._taken), None)
+        own = range(self._count)[place : place + 1]
+        numbers = (*own, *reversed(range(self._count)))
+        number = next((number for number in numbers if not self._used[number]), None)
         if number is None:
             raise OSError(errno.EAGAIN, f"there are {self._count} worker processes already")
-        self._taken.add(number)
+        self._used[number] = 1
+        if place < _PLACES:
+            self._forks[place] += 1
         slot = self[number]
         slot.clear()
         return slot
 
     def give_back(self, slot: Slot) -> None:
-        """The process has gone; what it wrote stays there until somebody takes the slot."""
-        self._taken.discard(slot.number)
+        """The process has gone: what it has counted is kept with that of the others."""
+        version = self._numbers[_VERSION]
+        self._numbers[_VERSION] = version + 1  # odd: who reads now, reads again
+        for index, count in enumerate(slot.counts):
+            if count:
+                self.gone.counts[index] += count
+        slot.clear()
+        self._numbers[_VERSION] = version + 2
+        self._used[slot.number] = 0
+
+    def describe(self, address: str, wanted: int) -> None:
+        """Say where the server listens, and how many workers it should have."""
+        data = address.encode("utf-8", "replace")[: _ADDRESS_BYTES - 1]
+        self._memory[_ADDRESS : _ADDRESS + len(data)] = data
+        self._numbers[_WANTED] = wanted
+
+    # Of everybody
+
+    @property
+    def parent(self) -> int:
+        """The process of the parent."""
+        return self._numbers[_PARENT]
+
+    @property
+    def began(self) -> int:
+        """When the parent began: seconds since the epoch."""
+        return self._numbers[_BEGAN]
+
+    @property
+    def wanted(self) -> int:
+        """How many workers there should be."""
+        return self._numbers[_WANTED]
+
+    @wanted.setter
+    def wanted(self, count: int) -> None:
+        self._numbers[_WANTED] = count
+
+    @property
+    def address(self) -> str:
+        """Where the server listens."""
+        data = bytes(self._memory[_ADDRESS : _ADDRESS + _ADDRESS_BYTES])
+        return data.partition(b"\0")[0].decode("utf-8", "replace")
+
+    @property
+    def phase(self) -> int:
+        """`STARTING` until all workers serve, then `READY`, and `DRAINING` in the end."""
+        return self._numbers[_PHASE]
+
+    @phase.setter
+    def phase(self, phase: int) -> None:
+        self._numbers[_PHASE] = phase
+
+    def restarts(self, place: int | None = None) -> int:
+        """How often a worker was forked that was not the first in its place; of all places."""
+        forks = list(self._forks) if place is None else [self._forks[place % _PLACES]]
+        return sum(count - 1 for count in forks if count)
+
+    def totals(self) -> list[int]:
+        """What all workers have counted, those included that are gone."""
+        totals: list[int] = []
+        for _ in range(_READINGS):
+            version = self._numbers[_VERSION]
+            counts = [self.gone.counts, *(slot.counts for slot in self.in_use())]
+            totals = [sum(column) for column in zip(*counts, strict=True)]
+            if version % 2 == 0 and version == self._numbers[_VERSION]:
+                break
+        return totals

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from epollserver import READ, Loop
 
-from .slots import Slot
+from .slots import Slot, Slots
 
 _MOST_SOCKETS = 64  # in one order: a queue at each address
 
@@ -51,11 +51,13 @@ Obey = Callable[[Order, int, list[socket.socket]], object]
 class Link:
     """A worker's end of the connection to its parent."""
 
-    def __init__(self, number: int, sock: socket.socket, slot: Slot) -> None:
+    def __init__(self, number: int, sock: socket.socket, slot: Slot, slots: Slots) -> None:
         self.number = number
         """Which worker this is, from 0; its queue has the same number."""
         self.slot = slot
         """Where it says what it does; its parent reads it."""
+        self.slots = slots
+        """What all of them say."""
         self.told = False  # whether the parent knows that this worker serves
         self._socket = sock
 
@@ -105,14 +107,14 @@ class Worker:
 
     # In the worker
 
-    def become(self, others: Iterable["Worker"]) -> Link:
+    def become(self, others: Iterable["Worker"], slots: Slots) -> Link:
         """Be this worker, after the fork."""
         for other in others:
             other.close()
         self._ours.close()
         # Whatever kills it from within, the stack is where the parent can read it.
         faulthandler.enable(self._crash)
-        return Link(self.number, self._theirs, self.slot)
+        return Link(self.number, self._theirs, self.slot, slots)
 
     # In the parent
 

@@ -1,0 +1,253 @@
+"""The black box: what a worker is doing, readable when it has died or hangs.
+
+A worker notes each request in its `Slot` before anything is done for it; who reads is another
+process.  What a request costs (``tests/bench/rush-web/blackbox.py``):
+
+- **before**: three comparisons and one double.  Method, path and query are written when they are
+  not those of the request before: repeating them would say nothing new.
+- **after**: one clock, one counter, one double.  The counters go to the slot once a second, with
+  the sweep that looks for late connections anyway.
+
+The request's beginning is the end of the one before in the same turn of the loop, or the moment
+when that turn began: so one clock is enough, and time that a request has waited for another one's
+handler is not its own.
+
+Beside that there are the name of the present request's handler, and whether it is picked already,
+and a ring of `RING` records of 256 bytes, the last requests that differ::
+
+    0    the number of the request, from 1
+    8    method, path and query, cut at 239 bytes
+    248  the number again
+
+The number is written first and last, so a record that death has cut in half is not taken for a
+request.  Values of headers, and bodies, are never written here.
+"""
+
+import os
+import struct
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rush_http import OnMessageComplete
+
+from .slots import (
+    BUSY_SINCE,
+    CONNECTIONS,
+    FAILURES,
+    LATENCIES,
+    LATENCY_COUNT,
+    NANOSECONDS,
+    PHASE,
+    PID,
+    PLACE,
+    STARTED,
+    TICKED,
+    Slot,
+)
+
+if TYPE_CHECKING:
+    from epollserver import Connection, Loop
+    from rush_http import Headers, Protocol
+
+    from .routing import Handler
+
+RING: Final = 8
+"""How many requests are remembered."""
+
+_RECORD = struct.Struct("<Q240pQ")
+_RING_AT: Final = 2048
+_NAME = struct.Struct("<128p")
+_NAME_AT: Final = 1024
+_PICKED: Final = _NAME_AT + _NAME.size
+
+QUICK: Final = 14
+"""The index of `LATENCIES` that has all requests which take no longer."""
+QUICK_SECONDS: Final = 2**QUICK * 1e-9
+
+
+class Doing(NamedTuple):
+    """What a worker is busy with."""
+
+    seconds: float
+    handler: str
+    """The name of the handler, or nothing if none is picked."""
+    request: str
+    """``GET /report?y=2026``, cut, without control characters."""
+
+    def __str__(self) -> str:
+        return f"{self.handler}, {self.request}" if self.handler else self.request
+
+
+class BlackBox:
+    """A worker's own end of its slot."""
+
+    def __init__(self, slot: Slot, place: int) -> None:
+        self.slot = slot
+        self._names: dict[object, bytes] = {None: b""}
+        self._handler: Handler | None = None  # whose name is written there
+        self._latencies = [0] * LATENCY_COUNT
+        self._written = [0] * LATENCY_COUNT
+        self._counted: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        slot.times[STARTED] = monotonic()
+        slot.numbers[PLACE] = place
+        slot.numbers[PID] = os.getpid()
+
+    def watching(
+        self,
+        answer: OnMessageComplete,
+        plain: "Mapping[str, Mapping[str, Handler]]",
+        loop: "Loop",
+    ) -> OnMessageComplete:
+        """The same callback, which notes each request first.
+
+        `plain`: the handlers that path and method decide; others are told by `picked`.
+        """
+        # Names that are local to the closure: attributes would cost as much again.
+        times, latencies, clock = self.slot.times, self._latencies, monotonic
+        memory, pack, size = self.slot.memory, _RECORD.pack_into, _RECORD.size
+        turn = ended = spent = 0.0  # seconds: `ended` is when the request before this one did
+        quick = number = 0
+        last_method = last_path = last_query = ""
+
+        def watch(
+            body: bytes,
+            conn: "Connection",
+            protocol: "Protocol",
+            method: str,
+            path: str,
+            query: str,
+            headers: "Headers",
+        ) -> None:
+            nonlocal turn, ended, spent, quick, number, last_method, last_path, last_query
+            if turn is not loop.now:
+                spent += ended - turn  # as each begins where the one before ended
+                turn = ended = loop.now
+            if path != last_path or query != last_query or method != last_method:
+                last_method, last_path, last_query = method, path, query
+                text = f"{method} {path}?{query}" if query else f"{method} {path}"
+                handlers = plain.get(path)
+                handler = handlers.get(method) if handlers is not None else None
+                if handler is not self._handler or handler is None:
+                    memory[_PICKED] = 0
+                number += 1
+                pack(memory, _RING_AT + number % RING * size, number, text.encode(), number)
+                if handler is not None:
+                    self.picked(handler)
+            times[BUSY_SINCE] = began = ended
+            answer(body, conn, protocol, method, path, query, headers)
+            ended = clock()
+            if ended - began < QUICK_SECONDS:
+                quick += 1
+            else:
+                latencies[int((ended - began) * 1e9).bit_length()] += 1
+            times[BUSY_SINCE] = 0.0
+
+        self._counted = lambda: (quick, spent + ended - turn)
+        return watch
+
+    def picked(self, handler: "Handler") -> None:
+        """The present request is this handler's, by path and method or otherwise."""
+        memory = self.slot.memory
+        if handler is not self._handler:
+            self._handler = handler
+            _NAME.pack_into(memory, _NAME_AT, self._name(handler))
+        memory[_PICKED] = 1
+
+    def failed(self) -> None:
+        """The present request's handler has raised."""
+        self.slot.counts[FAILURES] += 1
+
+    def tick(self, connections: int) -> None:
+        """Write down what was counted since the last time."""
+        slot, counts, written = self.slot, self.slot.counts, self._written
+        self._latencies[QUICK], seconds = self._counted()
+        for index, count in enumerate(self._latencies):
+            if count != written[index]:
+                counts[LATENCIES + index] = written[index] = count
+        counts[NANOSECONDS] = int(seconds * 1e9)
+        slot.numbers[CONNECTIONS] = connections
+        slot.times[TICKED] = monotonic()
+
+    def phase(self, phase: int) -> None:
+        """Say that this worker is `READY`, or `DRAINING`."""
+        self.slot.numbers[PHASE] = phase
+
+    def _name(self, handler: "Handler | None") -> bytes:
+        name = self._names.get(handler)
+        if name is None:
+            if len(self._names) >= _MOST_NAMES:  # of closures, made for each request
+                self._names = {None: b""}
+            name = self._names[handler] = handler_name(handler).encode("utf-8", "replace")
+        return name
+
+
+_MOST_NAMES: Final = 1024
+# A reading that meets the worker at work is made again, so often at most.
+_READINGS: Final = 100
+
+
+def handler_name(handler: object) -> str:
+    """``module.function``; of what answers by itself (redirects, files) what it is."""
+    name: str = getattr(handler, "__qualname__", None) or type(handler).__qualname__
+    module = getattr(handler, "__module__", None) or ""
+    if module.startswith("rush_web."):
+        return name.rpartition(".")[2].strip("_").replace("_", " ")
+    return f"{module}.{name}" if module else name
+
+
+# Of those who read
+
+
+def requests_of(slot: Slot) -> list[str]:
+    """The last requests that differ, the last one first; one that is just being written is not."""
+    found = []
+    for index in range(RING):
+        at = _RING_AT + index * _RECORD.size
+        record = bytes(slot.memory[at : at + _RECORD.size])
+        number, text, again = _RECORD.unpack(record)
+        if number and number == again and record == slot.memory[at : at + _RECORD.size]:
+            found.append((number, printable(text)))
+    return [text for _, text in sorted(found, reverse=True)]
+
+
+def doing(slot: Slot) -> Doing | None:
+    """What the worker is busy with, and since when; ``None``: it is idle."""
+    for _ in range(_READINGS):
+        since = slot.busy_since
+        if not since:
+            return None
+        requests = requests_of(slot)
+        (name,) = _NAME.unpack_from(slot.memory, _NAME_AT)
+        handler = printable(name) if slot.memory[_PICKED] else ""
+        if since == slot.busy_since:
+            break  # else another one has begun: what was read may be of both
+    return Doing(max(0.0, monotonic() - since), handler, requests[0] if requests else "?")
+
+
+def last_words(slot: Slot) -> str:
+    """What the worker is doing, or was doing when it died: ``after 3.0 s in app.report, GET /``.
+
+    Nothing of one that had not begun.
+    """
+    if not slot.numbers[PID]:
+        return ""
+    now = doing(slot)
+    before = requests_of(slot)
+    if now is None:
+        what = f"after {monotonic() - slot.times[STARTED]:.1f} s, idle"
+    else:
+        before = before[1:]
+        what = f"after {now.seconds:.1f} s in {now}"
+    return f"{what}; before that: {', '.join(before)}" if before else what
+
+
+def printable(text: bytes | str) -> str:
+    """The text without anything that a terminal or a log could take for something else."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

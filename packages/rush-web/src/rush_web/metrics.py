@@ -1,0 +1,193 @@
+"""Metrics and health: what all workers together have counted, and whether they serve.
+
+Whichever worker is asked reads the slots of all.  The counters go on when a worker is replaced;
+what one has counted in the last second before it was killed is missing.
+"""
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from rush_http import Answered, Headers, HttpServer, OnAnswers
+
+from .readings import PHASES, Reading, read
+from .slots import (
+    DRAINING,
+    FAILURES,
+    LATENCIES,
+    LATENCY_COUNT,
+    LOST_LINES,
+    NANOSECONDS,
+    PHASE,
+    READY,
+    STATUSES,
+    Slot,
+    Slots,
+)
+
+if TYPE_CHECKING:
+    from epollserver import Connection
+
+    from .blackbox import BlackBox
+    from .request import Request
+
+TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""The ``Content-Type`` of Prometheus' text format."""
+
+METRICS, HEALTH = "/metrics", "/health"
+"""The paths on a port of its own, if none are given."""
+
+# The buckets that are told: 16 us to 69 s by powers of two; what is below or above is nobody's.
+_LEAST_BUCKET, _LAST_BUCKET = 14, 36
+
+
+def exposition(slots: Slots) -> str:
+    """What is counted, in Prometheus' text format 0.0.4."""
+    lines: list[str] = []
+    for name, kind, text, samples in _families(slots, read(slots)):
+        lines += (f"# HELP {name} {text}", f"# TYPE {name} {kind}")
+        lines += (f"{name}{labels} {value}" for labels, value in samples)
+    return "\n".join(lines) + "\n"
+
+
+_Samples = Iterable[tuple[str, float]]
+
+
+def _families(slots: Slots, reading: Reading) -> Iterator[tuple[str, str, str, _Samples]]:
+    totals = slots.totals()
+    latencies = totals[LATENCIES : LATENCIES + LATENCY_COUNT]
+    workers = [(f'{{worker="{one.place}",pid="{one.pid}"}}', one) for one in reading.workers]
+    yield "rush_requests_total", "counter", "Requests answered.", [("", sum(latencies))]
+    yield (
+        *("rush_request_seconds", "histogram", "Time from a request to its answer, or deferral."),
+        _histogram(latencies, totals[NANOSECONDS] * 1e-9),
+    )
+    yield (
+        *("rush_responses_total", "counter", "Answers sent, by the class of their status."),
+        [
+            (f'{{code="{number + 1}xx"}}', count)
+            for number, count in enumerate(totals[STATUSES : STATUSES + 5])
+        ],
+    )
+    yield (
+        *("rush_failures_total", "counter", "Requests that ended in an error of the server."),
+        [("", totals[FAILURES])],
+    )
+    yield (
+        *("rush_access_log_lost_lines_total", "counter", "Lines that could not be written."),
+        [("", totals[LOST_LINES])],
+    )
+    yield "rush_workers", "gauge", "Worker processes.", [("", len(workers))]
+    yield "rush_workers_wanted", "gauge", "How many there should be.", [("", slots.wanted)]
+    yield (
+        *("rush_worker_restarts_total", "counter", "Workers that took the place of another."),
+        [("", slots.restarts())],
+    )
+    yield "rush_start_time_seconds", "gauge", "When the server began.", [("", slots.began)]
+    yield (
+        *("rush_connections", "gauge", "Connections, a second ago at most."),
+        [(labels, one.connections) for labels, one in workers],
+    )
+    yield (
+        *("rush_worker_memory_bytes", "gauge", "Memory, of what is shared its part."),
+        [(labels, one.memory) for labels, one in workers],
+    )
+    yield (
+        *("rush_worker_busy_seconds", "gauge", "How long it has been busy with one request."),
+        [(labels, round(one.doing.seconds, 6) if one.doing else 0) for labels, one in workers],
+    )
+
+
+def _histogram(latencies: list[int], seconds: float) -> _Samples:
+    """The samples of a histogram; their names end in what kind they are."""
+    below = sum(latencies[:_LEAST_BUCKET])
+    for index in range(_LEAST_BUCKET, _LAST_BUCKET + 1):
+        below += latencies[index]
+        yield f'_bucket{{le="{2**index / 1e9}"}}', below
+    count = sum(latencies)
+    yield '_bucket{le="+Inf"}', count
+    yield "_sum", round(seconds, 9)
+    yield "_count", count
+
+
+def health(slots: Slots, own: Slot) -> tuple[str, int]:
+    """``ready`` and 200; ``starting`` or ``draining`` and 503: send nobody here then."""
+    phase = own.numbers[PHASE] if own.numbers[PHASE] == DRAINING else slots.phase
+    return PHASES[phase], 200 if phase == READY else 503
+
+
+def counting_statuses(slot: Slot) -> OnAnswers:
+    """What counts the answers, in a worker."""
+    counts = slot.counts
+
+    def count(answers: list[Answered]) -> None:
+        classes = [answer[2][0] for answer in answers]
+        for first in set(classes):
+            counts[_BEFORE_STATUSES + first] += classes.count(first)
+
+    return count
+
+
+_BEFORE_STATUSES: Final = STATUSES - ord("1")
+
+
+class Pages:
+    """The two pages of a worker: as handlers, or on a port of their own."""
+
+    def __init__(self, slots: Slots, box: "BlackBox", connections: Callable[[], int]) -> None:
+        self._slots = slots
+        self._box = box
+        self._connections = connections
+
+    def metrics(self, request: "Request") -> None:
+        """The handler for metrics."""
+        self._box.tick(self._connections())  # what it has counted itself is not a second old
+        request.response(exposition(self._slots), content_type=TEXT_FORMAT)
+
+    def health(self, request: "Request") -> None:
+        """The handler for health: JSON for who asks for it, else text."""
+        body, status, content_type = self._health(request.headers)
+        request.response(body, status, _UNCACHED, content_type=content_type)
+
+    def _health(self, headers: Headers) -> tuple[str, int, str]:
+        word, status = health(self._slots, self._box.slot)
+        if "application/json" in (headers.get("accept") or ""):
+            workers = len(list(self._slots.in_use()))
+            told = {"status": word, "workers": workers, "workers_wanted": self._slots.wanted}
+            return json.dumps(told) + "\n", status, "application/json"
+        return word + "\n", status, "text/plain; charset=utf-8"
+
+    @contextlib.contextmanager
+    def served(self, sock: socket.socket, metrics: str, health: str) -> Iterator[None]:
+        """Serve them at this socket, in a thread: also while a handler holds the worker."""
+
+        def answer(
+            body: bytes,
+            conn: "Connection",
+            protocol: tuple[int, int],
+            method: str,
+            path: str,
+            query: str,
+            headers: Headers,
+        ) -> None:
+            if method not in ("GET", "HEAD"):
+                server.respond(conn, b"405 Method Not Allowed\n", 405, [("Allow", "GET, HEAD")])
+            elif path == metrics:
+                text = exposition(self._slots).encode()
+                server.respond(conn, text, content_type=TEXT_FORMAT)
+            elif path == health:
+                page, status, content_type = self._health(headers)
+                data = page.encode()
+                server.respond(conn, data, status, _UNCACHED, content_type=content_type)
+            else:
+                server.respond(conn, b"404 Not Found\n", 404)
+
+        with sock, HttpServer(sock, _MOST_CONNECTIONS, answer) as server:
+            server.run(threaded=True)
+            yield
+
+
+_UNCACHED: Final = (("Cache-Control", "no-store"),)
+_MOST_CONNECTIONS: Final = 100

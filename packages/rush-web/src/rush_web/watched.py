@@ -1,0 +1,117 @@
+"""Watched: a worker's server, with all that says what it does: black box, metrics, access log."""
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rush_http import Answered, HttpServer, Limits, ObservedServer, OnAnswers
+
+from .access_log import AccessLog
+from .blackbox import BlackBox
+from .metrics import HEALTH, METRICS, Pages, counting_statuses
+from .routing import Route
+from .slots import LOST_LINES
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .server import WebServer
+    from .worker import Link
+
+
+class Watched:
+    """What says what a worker does; `status` is a socket for pages of their own."""
+
+    def __init__(
+        self,
+        server: "WebServer",
+        link: "Link",
+        access_log: AccessLog | None,
+        status: socket.socket | None,
+    ) -> None:
+        self._server = server
+        self._access_log = access_log
+        self._status = status
+        self._http_server: HttpServer | None = None
+        self.box = BlackBox(link.slot, link.number)
+        self._pages = Pages(link.slots, self.box, self._connections)
+
+    def http_server(
+        self,
+        sock: socket.socket | None,
+        max_conns: int,
+        *,
+        limits: Limits,
+        ssl_context: "ssl.SSLContext | None",
+        exclusive: bool,
+    ) -> HttpServer:
+        """The server, which tells of its answers if anybody wants to know."""
+        counted = self._server.metrics is not None or self._status is not None
+        kind: Callable[..., HttpServer] = HttpServer
+        if counted or self._access_log is not None:
+            kind = partial(ObservedServer, on_answers=_nobody)
+        http_server = self._http_server = kind(
+            sock, max_conns, limits=limits, ssl_context=ssl_context, exclusive=exclusive
+        )
+        observers: list[OnAnswers] = []
+        if counted:
+            observers.append(counting_statuses(self.box.slot))
+        if self._access_log is not None:
+            observers.append(self._access_log.start(http_server.epoll.loop, self._lost))
+        if isinstance(http_server, ObservedServer):
+            both = len(observers) == 2
+            http_server.on_answers = _both(*observers) if both else observers[0]
+        http_server.on_sweep = lambda: self.box.tick(self._connections())
+        return http_server
+
+    def routes(self) -> list[Route]:
+        """Those of the program, and those of the pages."""
+        server = self._server
+        routes = list(server.routes)
+        if self._status is None:
+            for path, handler in (
+                (server.metrics, self._pages.metrics),
+                (server.health, self._pages.health),
+            ):
+                if path is not None:
+                    routes.append(Route(path, handler))
+        return routes
+
+    def run(self) -> None:
+        """Serve until the server is stopped."""
+        assert self._http_server is not None
+        with self._status_pages():
+            self._http_server.run()
+        self._http_server.close()
+        self.box.tick(0)
+        if self._access_log is not None:
+            self._access_log.close()
+
+    def _connections(self) -> int:
+        return 0 if self._http_server is None else len(self._http_server.epoll.connections)
+
+    def _lost(self, lines: int) -> None:
+        self.box.slot.counts[LOST_LINES] += lines
+
+    @contextlib.contextmanager
+    def _status_pages(self) -> Iterator[None]:
+        if self._status is None:
+            yield
+            return
+        metrics, health = self._server.metrics or METRICS, self._server.health or HEALTH
+        with self._pages.served(self._status, metrics, health):
+            yield
+
+
+def _both(one: OnAnswers, other: OnAnswers) -> OnAnswers:
+    def both(answers: list[Answered]) -> None:
+        one(answers)
+        other(answers)
+
+    return both
+
+
+def _nobody(*answer: object) -> None:
+    """Stand where the callback will be."""
