@@ -20,6 +20,7 @@ from .files import place_of
 from .routing import Router
 from .server import WebServer, say
 from .sockets import CannotListen
+from .top import top
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     whose workers cannot start.
     """
     options = _parsed(argv)
+    if "which" in options:
+        return top(options.which, once=options.once, as_json=options.json, interval=options.every)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
@@ -161,7 +164,34 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
     add_arguments(run)
     run.set_defaults(make=_run)
     _add_shows(commands)
+    _add_top(commands)
     return parser, commands
+
+
+def _add_top(commands: "_Commands") -> None:
+    command = commands.add_parser(
+        "top",
+        help="show what the workers of a running server do",
+        description="Show what the workers of a running server do; q quits.",
+        epilog="Latencies are of the last five seconds; if there was no request, of all time. "
+        "A request in brackets is the last one, of a worker that is idle.",
+    )
+    command.add_argument(
+        "which",
+        metavar="PID|PORT",
+        nargs="?",
+        type=int,
+        help="the server's parent process or its port (default: the only server of this user)",
+    )
+    command.add_argument("--once", action="store_true", help="print one picture, after a second")
+    command.add_argument("--json", action="store_true", help="the same as JSON, for scripts")
+    command.add_argument(
+        *("--every",),
+        metavar="SECONDS",
+        type=float,
+        default=1.0,
+        help="how often to look (default: 1)",
+    )
 
 
 def _add_shows(commands: "_Commands") -> None:

@@ -188,8 +188,8 @@ def request_of(head: "Head | None") -> str:
     """``GET /hello?x=1 HTTP/1.1``, or a dash for what was no request."""
     if head is None:
         return "-"
-    protocol, method, path, query = head[:4]
-    version = "HTTP/1.1" if protocol == (1, 1) else "HTTP/1.0"
+    method, path, query = head.method, head.path, head.query
+    version = "HTTP/1.1" if head.protocol == (1, 1) else "HTTP/1.0"
     if not query:
         return f"{method} {path_of(path)} {version}"
     return f"{method} {path_of(path)}?{escaped(query)} {version}"

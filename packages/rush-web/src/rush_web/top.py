@@ -1,0 +1,309 @@
+"""``rush top``: what each worker of a running server does, live in a terminal, or once for scripts.
+
+It reads the slots of the workers (see slots.py) and disturbs nobody.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import select
+import shutil
+import sys
+import termios
+import time
+import tty
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+from .readings import PHASES, Reading, WorkerReading, percentile, read, servers
+from .slots import LATENCY_COUNT, Slots
+
+# What is shown of rates and latencies is of so many seconds; workers count once a second.
+_WINDOW_SECONDS = 5.0
+_ONCE_SECONDS = 1.2
+# A worker that has not counted for so long has nothing to count.
+_IDLE_SECONDS = 2.5
+# How long a worker may be busy with one request before it is shown in another colour.
+_SLOW_SECONDS, _HUNG_SECONDS = 1.0, 10.0
+
+_RED, _YELLOW, _DIM, _BOLD, _PLAIN = (f"\x1b[{code}m" for code in (31, 33, 2, 1, 0))
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+
+
+class NoServer(Exception):
+    """There is no such server, or more than one."""
+
+
+def top(which: int | None, *, once: bool, as_json: bool, interval: float) -> int:
+    """Show a server until somebody presses q or Ctrl-C, or it ends; the exit status.
+
+    `which` is the port or the process of a server, if more than one runs.
+    """
+    try:
+        slots = find(which)
+    except NoServer as error:
+        print(f"rush: {error}", file=sys.stderr)
+        return 1
+    history = History(slots)
+    if once or as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        time.sleep(_ONCE_SECONDS)
+        history.look()
+        width = shutil.get_terminal_size((120, 24)).columns
+        lines = history.lines(width, colours=_colours())
+        try:
+            print(
+                json.dumps(history.as_json(), indent=2) if as_json else "\n".join(lines), flush=True
+            )
+        except BrokenPipeError:  # who reads has seen enough; nothing is to be flushed at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    ended = False
+    with _screen() as key:
+        while os.path.exists(f"/proc/{slots.parent}"):
+            width, height = shutil.get_terminal_size()
+            lines = history.lines(width, colours=_colours())
+            if len(lines) > height - 1:
+                lines = [*lines[: height - 2], f"... {len(lines) - height + 2} more"]
+            keys = _paint("q quits", _DIM, _colours())
+            text = "".join(f"{line}\x1b[K\n" for line in lines)
+            sys.stdout.write(f"\x1b[H{text}{keys}\x1b[J")
+            sys.stdout.flush()
+            if key(interval) == "q":
+                return 0
+            history.look()
+        else:
+            ended = True
+    if ended:
+        print(f"The server (pid {slots.parent}) has ended.")
+    return 0
+
+
+def find(which: int | None = None) -> Slots:
+    """The slots of the server with this port or process; of the only one if ``None``.
+
+    Raises `NoServer`, which says what there is.
+    """
+    running = [slots for slots in servers() if next(slots.in_use(), None) is not None]
+    found = [one for one in running if which is None or which in (*_processes(one), _port(one))]
+    if len(found) == 1:
+        return found[0]
+    if not running:
+        raise NoServer("no server of this user is running")
+    names = "\n".join(f"  rush top {one.parent}    {one.address}" for one in running)
+    what = "several servers are" if found else f"no server has port or pid {which}: these are"
+    raise NoServer(f"{what} running\n{names}")
+
+
+def _processes(slots: Slots) -> tuple[int, int]:
+    """The parent of the workers, and its own: after a reload that is the server's process."""
+    with contextlib.suppress(OSError, ValueError):
+        stat = pathlib.Path(f"/proc/{slots.parent}/stat").read_text()
+        return slots.parent, int(stat.rpartition(")")[2].split()[1])
+    return slots.parent, slots.parent
+
+
+def _port(slots: Slots) -> int | None:
+    port = slots.address.rstrip("/").rpartition(":")[2]
+    return int(port) if port.isdecimal() else None
+
+
+class History:
+    """The last readings of a server, and what follows from them."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._readings = deque([read(slots)])
+
+    def look(self) -> None:
+        """Read once more."""
+        self._readings.append(read(self._slots))
+        while len(self._readings) > 2 and self._now.at - self._readings[1].at >= _WINDOW_SECONDS:
+            self._readings.popleft()
+
+    @property
+    def _now(self) -> Reading:
+        return self._readings[-1]
+
+    def rate(self, worker: WorkerReading) -> float:
+        """Requests per second of a worker, between the moments when it has counted."""
+        before = self._before(worker)
+        if before is None or self._now.at - worker.ticked > _IDLE_SECONDS:
+            return 0.0
+        seconds = worker.ticked - before.ticked
+        if before.requests == 0 and not before.ticked:
+            seconds = worker.ticked - self._readings[0].at
+        return max(0.0, (worker.requests - before.requests) / seconds) if seconds > 0 else 0.0
+
+    def latencies(self, *workers: WorkerReading) -> list[int]:
+        """Those of the last seconds; if there was no request, of all time."""
+        recent, ever = [0] * LATENCY_COUNT, [0] * LATENCY_COUNT
+        for worker in workers:
+            before = self._before(worker)
+            for index, count in enumerate(worker.latencies):
+                ever[index] += count
+                recent[index] += max(0, count - (before.latencies[index] if before else 0))
+        return recent if any(recent) else ever
+
+    def _before(self, worker: WorkerReading) -> WorkerReading | None:
+        for reading in self._readings:
+            for one in reading.workers:
+                if one.pid == worker.pid and reading is not self._now:
+                    return one
+        return None
+
+    # What is shown
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, with times in seconds and memory in bytes."""
+        slots, workers = self._slots, self._now.workers
+        return {
+            "address": slots.address,
+            "pid": slots.parent,
+            "phase": PHASES[slots.phase],
+            "uptime_seconds": round(time.time() - slots.began),
+            "workers_wanted": slots.wanted,
+            "restarts": slots.restarts(),
+            "requests_per_second": round(sum(map(self.rate, workers)), 1),
+            **self._percentiles(*workers),
+            "workers": [
+                {
+                    "worker": one.place,
+                    "pid": one.pid,
+                    "phase": one.phase,
+                    "uptime_seconds": round(one.seconds, 1),
+                    "requests": one.requests,
+                    "failures": one.failures,
+                    "requests_per_second": round(self.rate(one), 1),
+                    **self._percentiles(one),
+                    "connections": one.connections,
+                    "memory_bytes": one.memory,
+                    "restarts": one.restarts,
+                    "busy_seconds": round(one.doing.seconds, 3) if one.doing else 0,
+                    "handler": one.doing.handler if one.doing else None,
+                    "request": one.doing.request if one.doing else None,
+                    "last_request": one.last,
+                }
+                for one in workers
+            ],
+        }
+
+    def _percentiles(self, *workers: WorkerReading) -> dict[str, float | None]:
+        latencies = self.latencies(*workers)
+        return {f"p{part}_seconds": percentile(latencies, part / 100) for part in (50, 99)}
+
+    def lines(self, width: int, *, colours: bool) -> list[str]:
+        """A head and a table, no line longer than `width`."""
+        slots, workers = self._slots, self._now.workers
+        latencies = self.latencies(*workers)
+        head = (
+            f"{slots.address}  pid {slots.parent}  up {shown_age(time.time() - slots.began)}",
+            f"{len(workers)} of {slots.wanted} workers, {PHASES[slots.phase]}"
+            f"  {sum(map(self.rate, workers)):,.0f} requests/s"
+            f"  p50 {shown_seconds(percentile(latencies, 0.5))}"
+            f"  p99 {shown_seconds(percentile(latencies, 0.99))}",
+        )
+        titles = ("", "PID", "STATE", "REQ/S", "P50", "P99", "CONNS", "MEMORY", "RESTARTS")
+        rows = [titles, *(self._row(one) for one in workers)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        room = max(0, width - sum(widths) - 2 * len(widths))
+        what = ["REQUEST", *map(_request, workers)]
+        paints = [_BOLD, *map(_colour, workers)]
+        lines = [_cut(line, width) for line in head]
+        lines[0] = _paint(lines[0], _BOLD, colours)
+        lines.append("")
+        for row, request, colour in zip(rows, what, paints, strict=True):
+            cells = [
+                cell.ljust(size) if title == "STATE" else cell.rjust(size)
+                for cell, size, title in zip(row, widths, titles, strict=True)
+            ]
+            line = _cut(f"{'  '.join(cells)}  {_cut(request, room)}".rstrip(), width)
+            lines.append(_paint(line, colour, colours))
+        return lines
+
+    def _row(self, one: WorkerReading) -> tuple[str, ...]:
+        latencies = self.latencies(one)
+        state = one.phase
+        if one.doing and one.doing.seconds >= _SLOW_SECONDS:
+            state = f"busy {shown_seconds(one.doing.seconds)}"
+        return (
+            str(one.place),
+            str(one.pid),
+            state,
+            f"{self.rate(one):,.0f}",
+            shown_seconds(percentile(latencies, 0.5)),
+            shown_seconds(percentile(latencies, 0.99)),
+            f"{one.connections:,}",
+            f"{one.memory / 2**20:,.1f} MiB" if one.memory else "-",
+            str(one.restarts),
+        )
+
+
+def _request(one: WorkerReading) -> str:
+    return str(one.doing) if one.doing else f"({one.last})" if one.last else ""
+
+
+def _colour(one: WorkerReading) -> str:
+    busy = one.doing.seconds if one.doing else 0.0
+    if busy >= _HUNG_SECONDS:
+        return _RED
+    return _YELLOW if busy >= _SLOW_SECONDS or one.phase != "ready" else ""
+
+
+def shown_seconds(seconds: float | None) -> str:
+    """``870 us``, ``1.2 ms``, ``30 s``: two digits are enough."""
+    if seconds is None:
+        return "-"
+    for factor, unit in ((1e-6, "us"), (1e-3, "ms")):
+        if seconds < 999.5 * factor:
+            return f"{seconds / factor:.{1 if seconds < 9.95 * factor else 0}f} {unit}"
+    return f"{seconds:.{1 if seconds < 9.95 else 0}f} s"
+
+
+def shown_age(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``5 h 7 min``, ``12 d 3 h``."""
+    left = max(0, int(seconds))
+    for (large, big), (small, little) in pairwise(
+        ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    ):
+        if left >= large:
+            return f"{left // large} {big} {left % large // small} {little}"
+    return f"{left} s"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"[: max(0, width)]
+
+
+def _paint(text: str, colour: str, colours: bool) -> str:
+    return f"{colour}{text}{_PLAIN}" if colours and colour else text
+
+
+def _colours() -> bool:
+    """Colours are for terminals, and not for those who want none (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+@contextmanager
+def _screen() -> Iterator[Callable[[float], str]]:
+    """Have the terminal's other screen; gives what waits for a key so many seconds."""
+    stdin = sys.stdin.fileno()
+    before = termios.tcgetattr(stdin)
+
+    def key(seconds: float) -> str:
+        ready, _, _ = select.select([stdin], [], [], seconds)
+        return os.read(stdin, 1).decode("latin-1") if ready else ""
+
+    tty.setcbreak(stdin)
+    sys.stdout.write(_ENTER)
+    try:
+        yield key
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.stdout.write(_LEAVE)
+        sys.stdout.flush()
+        termios.tcsetattr(stdin, termios.TCSADRAIN, before)
