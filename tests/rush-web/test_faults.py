@@ -103,6 +103,8 @@ def test_a_handler_that_loops_for_ever(serve, path):
         (hung,) = re.findall(words, log)
         name = {"/spin": "spin", "/sum": "sums", "/sleep": "sleeps"}[path]
         assert re.search(rf'  File ".*app.py", line [0-9]+ in {name}\n', log)
+        assert "serving.py" in log
+        assert "prefork.py" not in log  # what the parent did when it forked says nothing
         new = program.new_pid({one, other})
         assert program.pids() == {one, other, new} - {int(hung)}
         load.wait_for_all()

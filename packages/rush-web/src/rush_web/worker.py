@@ -12,7 +12,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from epollserver import READ, Loop
 
@@ -21,6 +21,8 @@ from .slots import Slot, Slots
 _MOST_SOCKETS = 64  # in one order: a queue at each address
 
 _OF_A_STACK = re.compile(r"(Current thread|Thread|  File) ")
+# Where a worker begins: what is below that was the parent's.
+_FORKED = re.compile(r'  File ".*crew\.py", line [0-9]+ in _become')
 
 
 class Order(enum.IntEnum):
@@ -153,7 +155,7 @@ class Worker:
     def stack(self) -> str:
         """Where it was when it died of a signal from within, or of SIGABRT; perhaps nothing."""
         text = os.pread(self._crash, 1 << 16, 0).decode("utf-8", "replace")
-        return "\n".join(line for line in text.splitlines() if _OF_A_STACK.match(line))
+        return "\n".join(_own_part(line for line in text.splitlines() if _OF_A_STACK.match(line)))
 
     def reaped(self, loop: Loop) -> None:
         """Leave nothing of it."""
@@ -168,3 +170,12 @@ class Worker:
         if self._crash >= 0:
             os.close(self._crash)
             self._crash = -1
+
+
+def _own_part(stack: Iterable[str]) -> Iterator[str]:
+    """The frames of a worker, of each of its threads."""
+    own = True
+    for line in stack:
+        own = not line.startswith(" ") or (own and not _FORKED.match(line))
+        if own:
+            yield line
