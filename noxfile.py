@@ -187,8 +187,14 @@ def types(session: nox.Session) -> None:
     """Check types: the four packages, then each example and a user's program for itself."""
     session.install("mypy", "jinja2")
     session.run("mypy", *(f"--package={name.replace('-', '_')}" for name in PACKAGES))
-    for name in PACKAGES:  # one after the other: two may have an example of the same name
-        session.run("mypy", *map(str, pathlib.Path("packages", name).glob("examples/**/*.py")))
+    examples = [
+        path
+        for name in PACKAGES
+        for path in pathlib.Path("packages", name, "examples").rglob("*.py")
+    ]
+    for folder in sorted({path.parent for path in examples}):
+        # One after the other: two may have an example of the same name.
+        session.run("mypy", *(str(path) for path in examples if path.parent == folder))
     # A user's program: what is installed is what it sees, and our settings are not its own.
     install(session, *PACKAGES)
     session.install("pytest")
