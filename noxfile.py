@@ -60,9 +60,11 @@ BESIDE = {
         "orjson",
     ],
 }
-# Some tests show what is the same on every Python, and take their time: one runs them.
+# Some tests show what is the same on every Python, and take their time: one runs them.  Others do
+# so on the oldest and on the newest.
+PRESENT = [name for name in PYTHONS if shutil.which(f"python{name}")]
 NOT_ONCE = ["-m", "not once"]
-NEWEST = [name for name in PYTHONS if shutil.which(f"python{name}")][-1:]
+IN_BETWEEN = ["-m", "not once and not ends"]
 # The newest one that is here and that atheris is built for
 FUZZING_PYTHON = next((name for name in PYTHONS[3::-1] if shutil.which(f"python{name}")), None)
 
@@ -122,8 +124,8 @@ def tests(session: nox.Session) -> None:
     """
     chosen = [name for name in PACKAGES if name in session.posargs] or PACKAGES
     options = [argument for argument in session.posargs if argument not in PACKAGES]
-    if session.python not in NEWEST:
-        options += NOT_ONCE
+    if session.python not in PRESENT[-1:]:
+        options += NOT_ONCE if session.python in PRESENT[:1] else IN_BETWEEN
     session.install("pytest", "pytest-xdist")
     for name in PACKAGES[: PACKAGES.index(chosen[-1]) + 1]:
         install(session, name)
