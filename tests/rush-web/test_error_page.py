@@ -188,7 +188,7 @@ def test_a_recursion_is_cut():
 
 
 def test_code_without_a_source():
-    failure = failed(eval, compile("1 / 0", "<string>", "eval"))
+    failure = failed(eval, compile("1 / 0", "<nowhere>", "eval"))
     assert "is not to be had" in error_page(failure, asked()).text
 
 

@@ -333,7 +333,7 @@ def test_10000_idle_connections(launch, write):
                     done, ended = load.said.total(), cpu_seconds(worker)
                     rates[name].append((done - before) / (ended - began))
                     assert (load.failed, load.lost) == ([], [])
-    assert max(rates["crowded"]) > 0.7 * max(rates["empty"]), rates
+    assert max(rates["crowded"]) > 0.5 * max(rates["empty"]), rates
     for program in programs.values():
         assert program.stop() == 0
         assert str(program.log) == ""

@@ -231,12 +231,16 @@ class ObservedServer(HttpServer):
         request, began = exchange.head, exchange.began or self.epoll.loop.now
         parts = tuple(parts)
         told = _ToldFile(file)
+        before = conn.drained_bytes + conn.queued
         HttpServer.send_parts(self, conn, head, told, parts)
         exchange.began = 0.0
         assert request is not None
-        size = 0
-        if request.method != "HEAD" and conn.fileno() >= 0:
+        if request.method == "HEAD":
+            size = 0
+        elif conn.fileno() >= 0:
             size = sum(len(part) if isinstance(part, bytes) else part[1] for part in parts)
+        else:  # the client has left while it was sent
+            size = max(0, conn.drained_bytes - before)
         end = conn.drained_bytes + conn.queued
 
         def tell() -> None:
