@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import threading
+import weakref
 
 import pytest
 
@@ -150,6 +151,28 @@ def test_a_callback_that_raises_is_logged(loop, run, pipe, caplog, kind):
 
 
 # Time and calls
+
+
+def test_a_callback_that_is_forgotten_is_gone_before_the_next_event(loop, run, pipe):
+    """What it knows (a connection, what was sent there) is not kept until something happens."""
+
+    class Callback:
+        def __call__(self, ready):
+            loop.unwatch(pipe[0])
+            loop.call_soon(look)
+
+    def look():
+        found.append(callback() is None)
+        loop.stop()
+
+    found = []
+    first = Callback()
+    callback = weakref.ref(first)
+    loop.watch(pipe[0], READ, first)
+    del first
+    os.write(pipe[1], b"x")
+    run(loop)
+    assert found == [True]
 
 
 def test_timers_come_in_their_order(loop, run):

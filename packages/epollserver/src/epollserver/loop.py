@@ -206,6 +206,7 @@ class Loop:
         """Work until `stop`.  Raises `RuntimeError` if the loop is closed."""
         self._check_open()
         poll, callbacks = self._epoll.poll, self._callbacks
+        callback: Callable[[int], object] | None
         while not self._stopped:
             if self._fresh:
                 callbacks.update(self._fresh)
@@ -221,6 +222,7 @@ class Loop:
                     callback(ready)
                 except Exception:
                     _log.exception("callback of descriptor %d failed: %r", fd, callback)
+            callback = None  # what has gone is not to live until the next event
             if self._soon:
                 self.run_soon()
             if self._timers:
