@@ -8,7 +8,7 @@ import pytest
 from epollserver import Reason
 from rawclient import RawClient, request
 from receivers import Uploads, everything_of, put
-from rush_http import BodyReceiver, ContentTooLarge, Forbidden, HttpError, Limits
+from rush_http import BadRequest, BodyReceiver, ContentTooLarge, Forbidden, HttpError, Limits
 
 pytestmark = pytest.mark.over_tls
 
@@ -189,6 +189,27 @@ def test_on_lost_may_answer_in_its_own_words(serve):
         assert (answer.status, answer.body) == (413, b"my words")
         assert answer.headers["connection"] == "close"
         assert client.rest() == b""
+
+
+def test_on_lost_gets_the_refusal_that_on_piece_has_raised(serve):
+    """Not its cause: that is the application's own affair."""
+    heard = queue.Queue()
+
+    class Mine(BodyReceiver):
+        def on_piece(self, data):
+            try:
+                int(data)
+            except ValueError as error:
+                raise BadRequest("no number") from error
+
+        def on_lost(self, reason):
+            heard.put(reason)
+
+    server = serve(None, on_head_complete=lambda conn, head: Mine())
+    with RawClient(server.address) as client:
+        client.send(put("/", CHUNKED) + b"5\r\nabcde\r\n")
+        assert client.response().status == 400
+        assert isinstance(heard.get(timeout=PATIENCE), BadRequest)
 
 
 def test_server_that_stops(uploads):

@@ -157,7 +157,15 @@ class WholeBody(Upload):
 class StreamedBody(Upload):
     """Hands it on to a `BodyReceiver`; `go_on` is called when that has resumed."""
 
-    __slots__ = ("_go_on", "_held_since", "_loop", "_thread", "continue_due", "receiver")
+    __slots__ = (
+        "_failure",
+        "_go_on",
+        "_held_since",
+        "_loop",
+        "_thread",
+        "continue_due",
+        "receiver",
+    )
 
     def __init__(self, receiver: BodyReceiver, loop: Loop, go_on: Callable[[], object]) -> None:
         super().__init__(loop.now)
@@ -168,6 +176,7 @@ class StreamedBody(Upload):
         self._go_on = go_on
         self._thread = threading.get_ident()
         self._held_since: float | None = None
+        self._failure: Exception | None = None  # what `on_piece` has raised, if no `HttpError`
         receiver._upload = self
 
     @property
@@ -184,6 +193,7 @@ class StreamedBody(Upload):
             raise
         except Exception as error:
             _log.error("on_piece failed: %r", self.receiver, exc_info=error)
+            self._failure = error
             raise HttpError("on_piece failed") from error
 
     def end(self) -> None:
@@ -194,10 +204,9 @@ class StreamedBody(Upload):
     def lost(self, reason: Reason | Exception) -> None:
         """As `Upload.lost`."""
         self.receiver._upload = None
-        if isinstance(reason, HttpError) and isinstance(reason.__cause__, Exception):
-            reason = reason.__cause__
+        failure, self._failure = self._failure, None
         try:
-            self.receiver.on_lost(reason)
+            self.receiver.on_lost(failure or reason)
         except Exception:
             _log.exception("on_lost failed: %r", self.receiver)
 
