@@ -136,6 +136,7 @@ def test_the_mapping_of_files():
         assert [upload.filename for upload in form.getfiles("f")] == ["a", "b"]
         assert form.getfiles("x") == []
         assert form.files["g"].size == 1
+        assert list(form.files) == ["f", "g"]
 
 
 REFUSED = [

@@ -267,3 +267,15 @@ def test_a_connection_that_the_server_has_closed(tmp_path):
         assert client.get("/").text == "hi"
         client.run_until(lambda: not client._worker._server.epoll.connections)
         assert client.get("/").text == "hi"
+
+
+def test_each_connection_has_a_client_of_its_own(server):
+    @server.get("/client")
+    def client(request):
+        return [request.client.host, request.client.port]
+
+    with server.test_client() as first:
+        host, port = first.get("/client").json()
+        assert host == "127.0.0.1"
+        assert first.get("/client").json() == [host, port]
+        assert first.another().get("/client").json() != [host, port]

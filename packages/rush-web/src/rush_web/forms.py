@@ -98,7 +98,10 @@ class Form(Args):
     @property
     def files(self) -> dict[str, Upload]:
         """The files by the name of their field, the first one of each name."""
-        return dict(reversed(self._uploads))
+        found: dict[str, Upload] = {}
+        for name, upload in self._uploads:
+            found.setdefault(name, upload)
+        return found
 
     def getfiles(self, name: str) -> list[Upload]:
         """All files of a field, in order; an empty list if none came."""

@@ -6,9 +6,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import count
 from types import FrameType
 
-from rush_http import HttpServer
+from rush_http import HttpServer, Peer
 
 from .failures import Failures
 from .wire import Wire
@@ -18,6 +19,8 @@ _TURNS = 3
 # The loop's own timer is to be first: this one is for what does not come back to the loop.
 _ALARM_DELAY = 0.25
 _AGAIN = 1.0
+# Of the first connection, as its handlers are told; such as the kernel gives to clients.
+_FIRST_PORT = 49152
 
 
 class Worker:
@@ -31,6 +34,7 @@ class Worker:
         self._server = self._stack.enter_context(made)
         self._loop = self._server.epoll.loop
         self._running = self._closed = False
+        self._ports = count(_FIRST_PORT)
 
     def connect(self) -> Wire:
         """A new connection to the server."""
@@ -39,7 +43,8 @@ class Worker:
         wire = Wire(self._loop, ours, self._loop.stop)
         self._stack.callback(wire.close)
         with self.failures:
-            self._server.epoll.adopt(theirs)
+            conn = self._server.epoll.adopt(theirs)
+            conn.data.peer = Peer("127.0.0.1", next(self._ports))
         return wire
 
     def run(self, done: Callable[[], bool], what: str, *, every: float | None = None) -> None:
