@@ -190,6 +190,6 @@ def test_a_value_of_who_has_detached(app):
     client.send(request("/kept"))
     line = eventually(lambda: len(app.logged()) == 2 and app.logged()[1], "a line in the log")
     assert "kept (" in line
-    assert "has detached it, and returned 'returned' as well" in line
+    assert "has left it to be answered later, and returned 'returned' as well" in line
     later.pop().response("detached")
     assert client.response().body == b"detached"

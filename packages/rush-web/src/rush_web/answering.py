@@ -14,7 +14,7 @@ from .heads import changed_head
 from .hooks import After, Answer
 from .incoming import Incoming
 from .jsons import EncodeJson, encode_json
-from .redirects import REDIRECTS
+from .redirects import REDIRECTS, to_uri
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class Answering(Incoming):
     def comes_later(self, handler: object) -> bool:
         """Whether somebody else is to answer; `handler` is who has left it to them."""
         return False
+
+    def drop_body(self, error: Exception) -> None:
+        """Take no more of a body that is still to come: the handler that was to take it failed."""
 
     def abandon(self) -> None:
         """Let go of an answer that has begun, and that nobody would end: its handler has failed."""
@@ -185,10 +188,13 @@ class Answering(Incoming):
         raise ServiceUnavailable(f"{path!r:.200} is written faster than it can be sent")
 
     def redirect(self, location: str, code: int = 302) -> None:
-        """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now."""
+        """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now.
+
+        What is not ASCII is percent-encoded.
+        """
         if code not in REDIRECTS:
             raise ValueError(f"a redirect is one of {REDIRECTS}, not {code!r}: {location!r:.80}")
-        self.response(b"", code, (("Location", location),))
+        self.response(b"", code, (("Location", to_uri(location)),))
 
     def send_file(
         self,
@@ -261,7 +267,7 @@ class Answering(Incoming):
 
 def pairs(headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
     """The pairs of headers, however they were given."""
-    return headers.items() if isinstance(headers, Mapping) else headers
+    return headers.items() if isinstance(headers, Mapping) else headers or ()
 
 
 def checked_body(body: bytes) -> bytes:

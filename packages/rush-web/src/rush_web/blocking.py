@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, cast
 
 from epollserver import Loop
@@ -54,6 +54,7 @@ class Blocking:
     def handler(self, handler: "Handler") -> "Handler":
         """The handler that runs `handler` in a thread."""
 
+        @wraps(handler)
         def run_in_thread(request: "Request") -> None:
             if self._pool is None:
                 self._pool = Pool(self._threads, self._queue)

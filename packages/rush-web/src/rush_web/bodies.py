@@ -58,7 +58,10 @@ class Bodies:
         asked = self._new_request()  # for the filters
         asked.conn = conn
         asked.protocol, asked.method, asked.path, asked.query, asked.headers = head.message
-        return _pick(self._router, asked)
+        try:
+            return _pick(self._router, asked)
+        except Exception:
+            return None  # the usual way meets it as well, and the error handlers answer
 
     def _handled(self, conn: "Connection", head: Head) -> BodyReceiver | None:
         """Call the handler; returns who takes the body."""

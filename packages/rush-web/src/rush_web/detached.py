@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rush_http import TEXT, Deferred, Exchange, HeaderLines, ResponseStream, render
 
 from .answering import Answering, checked_body
+from .failures import status_page
 from .names import named
 from .snapshot import Snapshot
 from .streaming import Streaming
@@ -44,7 +45,17 @@ class Detached(Snapshot, Streaming):
     are by error handlers.
     """
 
-    __slots__ = ("__weakref__", "_conn", "_deferred", "_exchange", "_failed", "_later", "_loop")
+    __slots__ = (
+        "__weakref__",
+        "_conn",
+        "_deferred",
+        "_exchange",
+        "_failed",
+        "_later",
+        "_left",
+        "_loop",
+        "_stream",
+    )
 
     _changeable = Snapshot._changeable | {"after", "code", "encode_json", "error", "pending"}
 
@@ -53,7 +64,9 @@ class Detached(Snapshot, Streaming):
     _exchange: Exchange
     _failed: Failed
     _later: Later
+    _left: Later | None  # who has it, if it was detached again
     _loop: "Loop"
+    _stream: ResponseStream | None  # the answer, if it is one
 
     def __init__(
         self,
@@ -82,6 +95,8 @@ class Detached(Snapshot, Streaming):
         put(self, "_loop", conn.data.server.epoll.loop)
         put(self, "_later", later)
         put(self, "_failed", failed)
+        put(self, "_left", None)
+        put(self, "_stream", None)
         put(self, "_deferred", deferred)  # the last one: from here on it must be answered
 
     # The client
@@ -100,6 +115,33 @@ class Detached(Snapshot, Streaming):
         self._deferred.on_gone(callback)
 
     # Answers
+
+    def detach(self, handler: object = None) -> "Detached":
+        """As `Request.detach`: what this returns is to answer, and this object no more.
+
+        So that handlers that run in threads, and error handlers, need not know what they get.
+        """
+        deferred = self._carrier()
+        later = Later(self._later.head, handler)
+        detached = Detached(self, self._loader, self._conn, deferred, later, self._failed)
+        object.__setattr__(self, "_left", later)
+        return detached
+
+    def is_detached(self) -> bool:
+        """As `Request.is_detached`: whether it was detached once more."""
+        return self._left is not None
+
+    def comes_later(self, handler: object) -> bool:
+        """As `Request.comes_later`."""
+        if self._left is None:
+            return False
+        self._left.handler = self._left.handler or handler
+        return True
+
+    def abandon(self) -> None:
+        """End the stream of events that was begun by this; the connection may have gone on."""
+        if self._stream is not None:
+            self.common.event_streams.abandon(self._conn, self._stream)
 
     @property
     def answered(self) -> bool:
@@ -159,10 +201,14 @@ class Detached(Snapshot, Streaming):
 
     def start_stream(self, code: int, headers: HeaderLines, *, content_type: str) -> ResponseStream:
         """As `Request.start_stream`."""
-        return self._carrier().start_stream(code, headers, content_type=content_type)
+        stream = self._carrier().start_stream(code, headers, content_type=content_type)
+        object.__setattr__(self, "_stream", stream)
+        return stream
 
     def _carrier(self) -> Deferred:
-        """Who carries an answer to the client; raises `RuntimeError` if an error handler has."""
+        """Who carries an answer to the client; raises `RuntimeError` if another one has it."""
+        if self._left is not None:
+            raise RuntimeError(f"{self!r} is detached already: what has detached it answers")
         if self.answered and self._conn.fileno() >= 0:
             raise RuntimeError(f"{self!r} was answered already")
         return self._deferred
@@ -178,6 +224,7 @@ class Detached(Snapshot, Streaming):
         # A caller on its way out lives on until that is done; this is not called again.
         if (
             not hasattr(self, "_deferred")
+            or self._left is not None
             or self.answered
             or not self._loop.call_soon_threadsafe(self._dropped)
         ):
@@ -185,8 +232,14 @@ class Detached(Snapshot, Streaming):
 
     def _dropped(self) -> None:
         try:
-            if not self.answered:  # else it was on its way
-                handler = self._later.handler
-                self._failed(self, RuntimeError(f"{named(handler)} let go of it without an answer"))
+            if self.answered:  # it was on its way
+                return
+            problem = f"{named(self._later.handler)} let go of it without an answer"
+            if self.error is None:
+                self._failed(self, RuntimeError(problem))
+            else:  # an error handler has done so: it would do it again, for ever
+                _log.error("%s: %r is answered with a plain 500", problem, self)
+                self.code, self.after, self.pending = 500, (), None
+                status_page(self)
         finally:
             super().__del__()

@@ -1,6 +1,6 @@
 """Development: what tells of a mistake, at a price that only a developer pays."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rush_http import Headers, HttpServer, Protocol
@@ -56,18 +56,14 @@ class DevelopmentManager(HandlersManager):
         path: str,
         query: str,
         headers: Headers,
+        kept: Kept | None = None,
     ) -> None:
         """Answer one request, and make its `Request` a stale one."""
-        request = self._request = self._fresh("an error handler")  # if nothing is found
+        # If nothing is found
+        handled_by = "an error handler" if kept is None else named(kept.handler)
+        request = self._request = self._fresh(handled_by)
         try:
-            super().__call__(body, conn, protocol, method, path, query, headers)
-        finally:
-            request.__class__ = _Stale
-
-    def _resume(self, kept: Kept, function: Callable[[Request], object], who: object) -> None:
-        request = self._request = self._fresh(named(who))
-        try:
-            super()._resume(kept, function, who)
+            super().__call__(body, conn, protocol, method, path, query, headers, kept)
         finally:
             request.__class__ = _Stale
 

@@ -43,10 +43,10 @@ class EventStream:
         "_lock",
         "_news_at",
         "_others",
-        "_stream",
         "conn",
         "keep_alive",
         "last_event_id",
+        "wire",
     )
 
     def __init__(
@@ -63,7 +63,7 @@ class EventStream:
         self.keep_alive = keep_alive
         self.conn = conn
         self._others = others
-        self._stream = stream
+        self.wire = stream
         self._callbacks: list[Callable[[], object]] = []
         self._ended = False
         self._news_at = others.loop.now
@@ -109,7 +109,7 @@ class EventStream:
         """
         with self._lock:
             self._callbacks.clear()
-            self._end(self._stream.finish)
+            self._end(self.wire.finish)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the client has room for more; not in the server's thread.
@@ -117,7 +117,7 @@ class EventStream:
         Returns whether to go on: ``False`` if the stream has ended or `timeout` seconds are over.
         Raises `RuntimeError` in the server's thread: it would wait for itself.
         """
-        return self._stream.wait(timeout) and not self._ended
+        return self.wire.wait(timeout) and not self._ended
 
     @property
     def gone(self) -> bool:
@@ -143,18 +143,18 @@ class EventStream:
 
     def abandon(self) -> None:
         """End what nobody would end, so that the client notices."""
-        self._end(self._stream.abort)
+        self._end(self.wire.abort)
 
     def _write(self, wire: bytes) -> bool:
         with self._lock:
             if self._ended:
                 return False
-            if not self._stream.write(b""):
-                if not self._stream.gone:
+            if not self.wire.write(b""):
+                if not self.wire.gone:
                     _log.info("a client of events is too slow, and dropped (write_buffer_bytes)")
-                self._end(self._stream.abort)
+                self._end(self.wire.abort)
                 return False
-            self._stream.write(wire)
+            self.wire.write(wire)
             self._news_at = self._others.loop.now
             return True
 
@@ -209,10 +209,10 @@ class EventStreams:
         """Forget a stream; one that is not known is ignored."""
         self._open.pop(stream, None)
 
-    def abandon(self, conn: "Connection") -> None:
-        """End the streams of a connection: who has opened one there has failed."""
+    def abandon(self, conn: "Connection", only: ResponseStream | None = None) -> None:
+        """End the streams of a connection, or `only` one: who has opened it has failed."""
         for stream in list(self._open):
-            if stream.conn is conn:
+            if stream.conn is conn and only in (None, stream.wire):
                 stream.abandon()
 
     def soon(self, function: Callable[[], object]) -> None:

@@ -63,6 +63,7 @@ class Failures:
         An exception for whose class there is a handler is no bug.
         """
         what = repr(request)  # now: a log that is written later would name another request
+        request.drop_body(error)
         if request.answered:  # the first answer stands; it is too late for another
             _log.error("%s failed after its answer: %s", what, error, exc_info=error)
             request.abandon()

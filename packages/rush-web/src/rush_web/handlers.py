@@ -1,6 +1,6 @@
 """HandlersManager: who answers a request, and what if that fails."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -131,8 +131,12 @@ class HandlersManager:
         path: str,
         query: str,
         headers: Headers,
+        kept: Kept | None = None,
     ) -> None:
-        """Answer one request: ``http_server.on_message_complete``."""
+        """Answer one request: ``http_server.on_message_complete``.
+
+        `kept` is what is known of one that was left for its body to come, which has come.
+        """
         methods = self._plain.get(path)
         if methods is None:
             send_file = self._static.ready.get(path)
@@ -149,6 +153,8 @@ class HandlersManager:
         request.query = query
         request.headers = headers
         request.code = 200
+        if kept is not None:
+            methods = kept.restore(request)
         try:
             try:
                 handler = methods.get(method) if methods is not None else None
@@ -174,25 +180,10 @@ class HandlersManager:
             if request.known is not None:
                 request.forget()
 
-    def _resume(self, kept: Kept, function: Callable[[Request], object], who: object) -> None:
-        """Go on with a request that was left for its body to come: what `__call__` does."""
-        request = self._request
-        kept.restore(request)
-        try:
-            try:
-                value = function(request)
-                if value is not None:
-                    answer_with(request, value, who)
-            except Exception as error:
-                self._failures.answer(request, error)
-            if not (request.answered or request.comes_later(who)):
-                silent = RuntimeError(f"{named(who)} returned without an answer, and no value")
-                self._failures.answer(request, silent)
-        finally:
-            request.body = request.conn = request.headers = None  # type: ignore[assignment]
-            request.known_args = request.pending = None
-            request.params = NO_PARAMS
-            request.forget()
+    def _resume(self, kept: Kept, handler: Handler) -> None:
+        """Go on with a request that was left for its body to come."""
+        kept.handler = handler
+        self(b"", kept.conn, *kept.message, kept)
 
     def watched_by(self, box: "BlackBox", loop: "Loop") -> OnMessageComplete:
         """What is to be called in place of this object, so that `box` knows of each request."""

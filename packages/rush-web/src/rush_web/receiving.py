@@ -14,7 +14,8 @@ filled again before `then` is called.
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from epollserver import Reason
 from rush_http import BodyReceiver, HttpError
@@ -23,23 +24,19 @@ from .forms import Form, FormLimits
 from .names import named
 from .sinks import OnLost, OnPiece, Sink, ToCallbacks, ToFile, ToForm
 from .streaming import Streaming
+from .values import Returned, answer_with
 
 if TYPE_CHECKING:
     from .request import Request
+    from .routing import Handler
 
 _log = logging.getLogger("rush_web")
 
 _T = TypeVar("_T")
 
-# What of a request is there again when its body has come.
+# What of a request is there again when its body has come, beside its message.
 _KEPT = (
-    "protocol",
-    "method",
-    "path",
-    "query",
-    "headers",
     "params",
-    "conn",
     "code",
     "pending",
     "after",
@@ -47,25 +44,33 @@ _KEPT = (
     "later",
 )
 
-Resume = Callable[["Kept", Callable[["Request"], object], object], object]
-"""What goes on with a request: it calls the second with it, and sees to what comes of that; the
-third is what that is called in the log."""
+Resume = Callable[["Kept", "Handler"], object]
+"""What goes on with a request, by calling a handler with it."""
 
 
 class Kept:
     """What is to be known of a request while others are served."""
 
-    __slots__ = ("_values", "conn")
+    __slots__ = ("_values", "conn", "handler", "message")
 
     def __init__(self, request: "Receiving") -> None:
         self.conn = request.conn
+        self.message = (
+            request.protocol,
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+        )
+        self.handler: Handler
+        """What goes on with it."""
         self._values: dict[str, Any] = {name: getattr(request, name) for name in _KEPT}
 
-    def restore(self, request: "Receiving") -> None:
-        """Fill a request with it."""
+    def restore(self, request: "Receiving") -> "dict[str, Handler]":
+        """Fill a request with it; returns the handler by method."""
         for name, value in self._values.items():
             setattr(request, name, value)
-        request.body = b""
+        return {request.method: self.handler}
 
 
 class Receiver(BodyReceiver):
@@ -76,38 +81,38 @@ class Receiver(BodyReceiver):
         kept: Kept,
         resume: Resume,
         sink: Sink[_T],
-        then: Callable[["Request", _T], object],
+        then: Callable[["Request", _T], Returned],
         who: object,
     ) -> None:
         self._kept = kept
         self._resume = resume
         self._who = who
-        self._error: Exception | None = None  # what a piece has led to
+        self._error: Exception | None = None  # what a piece has led to, if it is no `HttpError`
         self._sink: Sink[Any] = sink
-        self._then: Callable[[Request, Any], object] = then
+        self._then: Callable[[Request, Any], Returned] = then
 
     def on_piece(self, data: bytes) -> None:
         """As `BodyReceiver.on_piece`."""
         try:
             self._sink.write(data)
+        except HttpError:
+            raise
         except Exception as error:
-            self._error = error  # `on_lost` has it logged and answered
-            if isinstance(error, HttpError):
-                raise
+            self._error = error  # `on_lost` has it logged, once, and answered
             raise HttpError(f"a piece of a body could not be taken: {error!r:.200}") from error
 
     def on_end(self) -> None:
         """As `BodyReceiver.on_end`."""
-        self._resume(self._kept, self.complete, self._who)
+        self._resume(self._kept, self._as_handler(self.complete))
 
     def on_lost(self, reason: Reason | Exception) -> None:
         """As `BodyReceiver.on_lost`: of what was refused our error handlers say why."""
         reason = self._error or reason
         self.give_up(reason)
         if isinstance(reason, Exception) and self._kept.conn.data.head is not None:
-            self._resume(self._kept, lambda request: _raise(reason), self._who)
+            self._resume(self._kept, self._as_handler(lambda request: _raise(reason)))
 
-    def complete(self, request: "Request") -> object:
+    def complete(self, request: "Request") -> Returned:
         """Call who was to be called at the end."""
         try:
             result = self._sink.finish()
@@ -126,7 +131,11 @@ class Receiver(BodyReceiver):
         except Exception as error:
             self.give_up(error)
             raise
-        self.complete(request)
+        value = self.complete(request)
+        if value is not None:
+            answer_with(request, value, self._who)
+        else:
+            request.comes_later(self._who)  # who is named if it never comes
 
     def give_up(self, reason: Reason | Exception) -> None:
         """Let go of a body that nobody wants any more, or that will never be complete."""
@@ -134,6 +143,15 @@ class Receiver(BodyReceiver):
             self._sink.lost(reason)
         except Exception:
             _log.exception("who took a body that is lost has failed: %s", named(self._who))
+
+    def _as_handler(self, function: "Handler") -> "Handler":
+        """`function`, with the name of what was to be called at the end."""
+
+        @wraps(cast("Handler", self._who))
+        def handler(request: "Request") -> Returned:
+            return function(request)
+
+        return handler
 
 
 class Coming:
@@ -154,7 +172,7 @@ class Receiving(Streaming):
     def receive(
         self,
         on_piece: OnPiece,
-        then: "Callable[[Request], object]",
+        then: "Handler",
         on_lost: OnLost | None = None,
     ) -> BodyReceiver:
         """Take the body in pieces: ``on_piece(piece)`` for each, in the worker's thread.
@@ -172,7 +190,7 @@ class Receiving(Streaming):
         return self._receive(sink, lambda request, _: then(request), then)
 
     def receive_file(
-        self, path: str | os.PathLike[str], then: "Callable[[Request, int], object]"
+        self, path: str | os.PathLike[str], then: "Callable[[Request, int], Returned]"
     ) -> BodyReceiver:
         """Write the body to a file; ``then(request, size)`` is called when it is there.
 
@@ -183,7 +201,7 @@ class Receiving(Streaming):
         return self._receive(ToFile(path), then, then)
 
     def receive_form(
-        self, then: "Callable[[Request, Form], object]", limits: FormLimits | None = None
+        self, then: "Callable[[Request, Form], Returned]", limits: FormLimits | None = None
     ) -> BodyReceiver:
         """Take a form apart as it comes; ``then(request, form)`` is called when it is complete.
 
@@ -193,6 +211,13 @@ class Receiving(Streaming):
         content_type = self.headers.get("content-type")
         return self._receive(ToForm(content_type, limits or FormLimits()), then, then)
 
+    def drop_body(self, error: Exception) -> None:
+        """As `Answering.drop_body`."""
+        coming = self.common.coming
+        if coming is not None and coming.receiver is not None:
+            receiver, coming.receiver = coming.receiver, None
+            receiver.give_up(error)
+
     @property
     def is_receiving(self) -> bool:
         """Whether somebody takes the body that is still to come."""
@@ -200,7 +225,7 @@ class Receiving(Streaming):
         return coming is not None and coming.receiver is not None
 
     def _receive(
-        self, sink: Sink[_T], then: "Callable[[Request, _T], object]", who: object
+        self, sink: Sink[_T], then: "Callable[[Request, _T], Returned]", who: object
     ) -> BodyReceiver:
         coming = self.common.coming
         receiver = Receiver(Kept(self), coming.resume if coming else _nobody, sink, then, who)
@@ -215,9 +240,9 @@ class Receiving(Streaming):
         return receiver
 
 
-def _nobody(kept: Kept, function: object, who: object) -> None:
+def _nobody(kept: Kept, handler: object) -> None:
     """Never called: nothing is to come."""
 
 
-def _raise(error: Exception) -> None:
+def _raise(error: Exception) -> NoReturn:
     raise error

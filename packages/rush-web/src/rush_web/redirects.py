@@ -11,6 +11,7 @@ Redirect = tuple[str, int] | tuple[str, int, bool]
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 _PERMANENT = frozenset({301, 308})
+_ASCII = "".join(map(chr, range(128)))
 # RFC 3986, 3.3: what a path may have as it is.
 _PATH = "/:@!$&'()*+,;=-._~"
 
@@ -35,7 +36,12 @@ def redirect_head(path: str, location: str, code: int) -> bytes:
         raise ValueError(f"a redirect is for one path, without parameters: {path!r:.80}")
     if code not in REDIRECTS:
         raise ValueError(f"a redirect is one of {REDIRECTS}, not {code!r}: {path!r:.80}")
-    return render_head(code, [("Location", location), ("Content-Length", "0")])
+    return render_head(code, [("Location", to_uri(location)), ("Content-Length", "0")])
+
+
+def to_uri(location: str) -> str:
+    """What a header can say in place of `location`: UTF-8, percent-encoded (RFC 3987, 3.1)."""
+    return location if location.isascii() else quote(location, safe=_ASCII)
 
 
 def with_query(location: str, query: str) -> str:

@@ -87,7 +87,7 @@ class Streaming(Answering):
         """
         encoded = Pieces(pieces, f"{self!r}, {named(self.handler)}, {named(pieces)}")
         try:
-            if isinstance(pieces, str | bytes):
+            if isinstance(pieces, str | bytes) or not hasattr(pieces, "__iter__"):
                 raise TypeError(f"pieces come from an iterable, not {pieces!r:.80}; see response()")
             status = self.code if code is None else code
             lines = self.lines(status, headers)

@@ -39,7 +39,7 @@ def answer_with(request: "Answering", value: object, by: object) -> None:
             "%r: %s %s, and returned %.80r as well; the first answer stands",
             request,
             named(by),
-            "answered" if request.answered else "has detached it",
+            "answered" if request.answered else "has left it to be answered later",
             value,
         )
         return
