@@ -1,5 +1,6 @@
 """The example chat, with plain clients, with a client that comes back, and in a browser."""
 
+import contextlib
 import http.client
 import json
 import shutil
@@ -88,6 +89,34 @@ def test_who_comes_back_hears_what_was_missed(chat):
         assert [ann.next()[1] for _ in range(2)] == heard[1:]
 
 
+def ask(chat, last_id):
+    connection = http.client.HTTPConnection(*chat.address, timeout=PATIENCE)
+    connection.request("GET", f"/next?after={last_id}")
+    return connection
+
+
+def answer_of(connection):
+    with contextlib.closing(connection):
+        return json.loads(connection.getresponse().read())
+
+
+def test_who_has_no_stream_asks_and_waits(chat):
+    """Each question is answered when there is news; one who has gone is forgotten."""
+    assert say(chat, "Ann", "one") == 204
+    (one,) = answer_of(ask(chat, 0))
+    assert (one["name"], one["text"]) == ("Ann", "one")
+    waiting = [ask(chat, one["id"]) for _ in range(2)]
+    ask(chat, one["id"]).close()
+    with Listener(chat, str(one["id"])) as bert:  # the questions before have arrived
+        assert bert.next() == ("people", 1)
+        assert say(chat, "Bert", "two") == 204
+        assert bert.next()[1]["text"] == "two"
+    for connection in waiting:
+        (two,) = answer_of(connection)
+        assert two["text"] == "two"
+    assert [message["text"] for message in answer_of(ask(chat, 0))] == ["one", "two"]
+
+
 def test_what_cannot_be_said(chat):
     for name, text in [("", "x"), ("x", " "), ("x" * 31, "x"), ("x", "x" * 1001)]:
         assert say(chat, name, text) == 400
@@ -119,7 +148,9 @@ frame.onload = () => {
 
 
 @needs_chromium
-def test_a_browser_says_something_and_hears_it(chat, tmp_path):
-    (chat.folder / "public/look.html").write_text(LOOK)
+@pytest.mark.parametrize("page", ["/", "/?ask"])
+def test_a_browser_says_something_and_hears_it(chat, tmp_path, page):
+    """By a stream, and by asking again and again."""
+    (chat.folder / "public/look.html").write_text(LOOK.replace('src="/"', f'src="{page}"'))
     found = dom_of(chat.url("/static/look.html"), tmp_path)
     assert "<output>true; Ann; Hello &lt;i&gt;world&lt;/i&gt;; </output>" in found

@@ -3,7 +3,12 @@
 rush run app:server        (in this folder; then open http://127.0.0.1:9090/ in two windows)
 
 The page listens to server-sent events.  Who was away for a moment is told what was said meanwhile:
-a browser comes again by itself, with the id of the last message it has had.
+a browser comes again by itself, with the id of the last message it has had.  Where no stream comes
+through (some proxies keep one until it ends), the page asks ``/next`` again and again: each
+question is answered when there is news.
+
+$ curl "http://127.0.0.1:9090/next?after=0"
+[{"id":1763917200000000,"name":"Ann","text":"Hello"}]
 
 The room is in the memory of the one worker.  Workers share nothing: for more of them, let each
 hear of every message through something that they share, such as Redis or PostgreSQL's LISTEN.
@@ -15,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rush_http import BadRequest
-from rush_web import EventStream, Request, WebServer
+from rush_web import Detached, EventStream, Request, WebServer
 
 MOST_NAME, MOST_TEXT = 30, 1000
 KEPT_MESSAGES = 200
@@ -36,17 +41,26 @@ class Room:
 
     def __init__(self) -> None:
         self._listeners: set[EventStream] = set()
+        self._waiting: set[Detached] = set()
         self._messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
 
     def enter(self, listener: EventStream) -> None:
         """Tell somebody what was missed, and from now on what is said."""
-        last = int(listener.last_event_id) if listener.last_event_id.isdecimal() else 0
-        for message in self._messages:
-            if message.id > last:
-                _send(listener, message)
+        for message in self.since(listener.last_event_id):
+            _send(listener, message)
         self._listeners.add(listener)
         listener.on_gone(lambda: self._leave(listener))
         self._tell_how_many()
+
+    def since(self, last: str) -> list[Message]:
+        """What was said after the message with the id `last`."""
+        number = int(last) if last.isdecimal() and len(last) < 20 else 0
+        return [message for message in self._messages if message.id > number]
+
+    def wait(self, asked: Detached) -> None:
+        """Answer somebody with what is said next."""
+        self._waiting.add(asked)
+        asked.on_gone(lambda: self._waiting.discard(asked))
 
     def say(self, name: str, text: str) -> None:
         """Tell it to everybody."""
@@ -55,6 +69,9 @@ class Room:
         self._messages.append(message)
         for listener in list(self._listeners):
             _send(listener, message)
+        waiting, self._waiting = self._waiting, set()
+        for asked in waiting:
+            asked.response_json([message._asdict()])
 
     def _leave(self, listener: EventStream) -> None:
         self._listeners.discard(listener)
@@ -80,6 +97,15 @@ def page(request: Request) -> None:
 @server.get("/events")
 def events(request: Request) -> None:
     room.enter(request.events(retry=1000))
+
+
+@server.get("/next")
+def following(request: Request) -> list[dict[str, object]] | None:
+    missed = room.since(request.args.get("after", ""))
+    if missed:
+        return [message._asdict() for message in missed]
+    room.wait(request.detach())  # who says something answers it
+    return None
 
 
 @server.post("/messages", body_limit=16 * 1024)

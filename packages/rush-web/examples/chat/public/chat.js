@@ -30,7 +30,11 @@ function element(tag, className, text) {
   return made;
 }
 
+let lastId = 0;
+
 function add({ id, name, text }) {
+  if (id <= lastId) return;
+  lastId = id;
   const said = new Date(id / 1000);
   const item = document.createElement("li");
   const last = messages.lastElementChild;
@@ -52,10 +56,38 @@ function add({ id, name, text }) {
   if (atEnd) page.scrollTop = page.scrollHeight;
 }
 
-const events = new EventSource("/events");
-events.onmessage = (event) => add(JSON.parse(event.data));
-events.addEventListener("people", ({ data }) => show("on", data === "1" ? "only you" : `${data} here`));
-events.onerror = () => show("off", "connecting …"); // it tries again by itself
+function listen() {
+  const events = new EventSource("/events");
+  const patience = setTimeout(() => {
+    // The server tells at once how many there are: something on the way keeps the stream.
+    events.close();
+    ask();
+  }, 5000);
+  events.onmessage = (event) => add(JSON.parse(event.data));
+  events.addEventListener("people", ({ data }) => {
+    clearTimeout(patience);
+    show("on", data === "1" ? "only you" : `${data} here`);
+  });
+  events.onerror = () => show("off", "connecting …"); // it tries again by itself
+}
+
+/* Without a stream: each question is answered when somebody has said something. */
+async function ask() {
+  for (;;) {
+    try {
+      const answer = await fetch(`/next?after=${lastId}`);
+      if (!answer.ok) throw new Error(answer.statusText);
+      (await answer.json()).forEach(add);
+      show("on", "connected");
+    } catch {
+      show("off", "connecting …");
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
+}
+
+if (new URLSearchParams(location.search).has("ask")) ask();
+else listen();
 
 form.onsubmit = async (submitted) => {
   submitted.preventDefault();
