@@ -17,11 +17,10 @@ $ curl -d '{"text": 7}' http://127.0.0.1:9090/notes
 {"error":"'text' is text of 1 to 1000 characters"}
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from itertools import count
 
-from rush_http import HttpError
+from rush_http import BadRequest, HttpError
 from rush_web import Answer, MethodNotAllowed, Request, Returned, WebServer
 
 # One worker: another one would have notes of its own.  With a database, take as many as there
@@ -68,9 +67,9 @@ def existing(request: Request) -> Note:
 def sent(request: Request, *names: str) -> dict[str, object]:
     """Return the object in the body; it may have these names only."""
     try:
-        value = json.loads(request.body)
-    except ValueError as error:
-        raise Unusable(f"the body is no JSON: {error}") from error
+        value = request.json(any_type=True)  # curl names another type
+    except BadRequest as error:
+        raise Unusable("the body is no JSON") from error
     if not isinstance(value, dict):
         raise Unusable("the body is a JSON object")
     if strange := value.keys() - set(names):
