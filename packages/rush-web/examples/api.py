@@ -69,7 +69,7 @@ def sent(request: Request, *names: str) -> dict[str, object]:
     try:
         value = request.json(any_type=True)  # curl names another type
     except BadRequest as error:
-        raise Unusable("the body is no JSON") from error
+        raise Unusable(str(error)) from error
     if not isinstance(value, dict):
         raise Unusable("the body is a JSON object")
     if strange := value.keys() - set(names):
