@@ -217,12 +217,8 @@ class Router:
             # (tests/bench/rush-web/routes.py).
             front, slash, last = path.rpartition("/")
             methods = self._by_front.get(front)
-            if (
-                methods is not None
-                and slash
-                and last
-                and (found := methods.get(method)) is not None
-            ):
+            found = methods.get(method) if methods is not None and slash and last else None
+            if found is not None:
                 handler, name, convert = found
                 try:
                     request.params = {name: last if convert is None else convert(last)}
