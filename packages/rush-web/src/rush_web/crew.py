@@ -13,21 +13,19 @@ import logging
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from epollserver import Loop
 
-from .blackbox import last_words
+from .blackbox import doing, last_words
 from .hung import HungWatch
 from .places import Duty, Place, Places
 from .slots import DRAINING, READY, Slots
 from .sockets import Sockets, shown_address
-from .worker import Link, News, Order, Worker
+from .worker import Link, News, Order, Worker, flush, how_it_ended
 
 _log = logging.getLogger("rush_web")
 
@@ -145,6 +143,7 @@ class Crew:
         self._leave(wanted[-1], Duty.SPARE)
         self._slots.wanted = len(wanted) - 1
         _log.info("one worker less: %d", len(wanted) - 1)
+        self._say_if_all_serve()  # it may have been the only one that did not
 
     def cede(self, number: int) -> None:
         """Leave a queue to another program: the worker retires, and nobody replaces it."""
@@ -161,7 +160,6 @@ class Crew:
     def finish(self) -> None:
         """Let all workers retire; the owner hears when they are gone."""
         self._finished = True
-        self._slots.phase = DRAINING
         for place in self._places:
             self._leave(place, Duty.CEDED)
         self._say_if_gone()
@@ -171,10 +169,14 @@ class Crew:
         for worker in self._workers:
             worker.order(Order.REOPEN)
 
-    def stop(self, signum: int) -> None:
-        """Send all workers this signal; none is replaced from now on."""
+    def stop(self, signum: int, *, replaced: bool = False) -> None:
+        """Send all workers this signal; none is replaced from now on.
+
+        `replaced`: another program serves, so the server does not drain.
+        """
         self._finished = True
-        self._slots.phase = DRAINING
+        if not replaced:
+            self._slots.phase = DRAINING
         for place in self._places:
             place.leave(Duty.CEDED)
         for worker in self._workers:
@@ -234,7 +236,7 @@ class Crew:
         except OSError:
             self._slots.give_back(slot)
             raise
-        _flush()  # what is written before the fork is written once
+        flush()  # what is written before the fork is written once
         # A signal in a young child would still be written to the parent's wake-up pipe.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
@@ -273,7 +275,7 @@ class Crew:
         finally:
             if status and (link is None or not link.told):
                 status = START_FAILED
-            _flush()
+            flush()
             os._exit(status)
 
     def _heard(self, worker: Worker, news: News) -> None:
@@ -307,6 +309,11 @@ class Crew:
                     break
         self._places.appoint_deputies()
         self._events.serves(place.number)
+        if self._one_by_one:
+            self._slots.phase = READY  # the server has been so before this program came
+        self._say_if_all_serve()
+
+    def _say_if_all_serve(self) -> None:
         if not self._all_served and all(other.serves for other in self._places.wanted):
             self._all_served = True
             self._slots.phase = READY
@@ -374,27 +381,12 @@ class Crew:
         self._places.replace_deputy(worker)
 
     def _tell_of_death(self, worker: Worker, code: int) -> None:
-        if self._finished or (worker.retired and not code):
+        if not code and (self._finished or worker.retired):
             return
+        if self._finished and doing(worker.slot) is None:
+            return  # nobody's request is lost by it
         lived = time.monotonic() - worker.started
         stack = worker.stack() if code < 0 else ""
         where = f"; it was at\n{stack}" if stack else ""
-        doing = last_words(worker.slot) or f"after {lived:.1f} s"
-        _log.error("%s %s %s%s", worker, how_it_ended(code), doing, where)
-
-
-def how_it_ended(code: int) -> str:
-    """How a process has ended, in words; a realtime signal has no name."""
-    if code >= 0:
-        return f"exited with {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # so it is if it was closed when the program began
-            with suppress(OSError, ValueError):  # closed since, or nobody reads it
-                stream.flush()
+        words = last_words(worker.slot) or f"after {lived:.1f} s"
+        _log.error("%s %s %s%s", worker, how_it_ended(code), words, where)

@@ -29,15 +29,25 @@ class Lifeline:
         # event.
         os.close(self._writer)
 
-    @property
-    def reader(self) -> int:
-        """The end that a program has to be given which is to `follow` this process."""
-        return self._reader
+    def leash(self) -> int:
+        """A descriptor to be given to a program that is executed; the caller's.
+
+        As soon as `tie` has its number, it dies when this process does; it has to `follow` as well,
+        for this process may die before.
+        """
+        return _opened_anew(self._reader)
 
     def close(self) -> None:
         """In the parent, when all workers have ended."""
         os.close(self._reader)
         os.close(self._writer)
+
+
+def tie(leash: int, pid: int) -> None:
+    """Have a process that has been given this descriptor killed when this one dies."""
+    fcntl.fcntl(leash, fcntl.F_SETOWN, pid)
+    fcntl.fcntl(leash, _F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(leash, fcntl.F_SETFL, fcntl.fcntl(leash, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def follow(reader: int) -> int:
@@ -54,12 +64,14 @@ def follow(reader: int) -> int:
 
 
 def _die_at_its_end(reader: int) -> int:
-    own = os.open(f"/proc/self/fd/{reader}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    own = _opened_anew(reader)
     os.close(reader)
-    fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+    tie(own, os.getpid())
     return own
+
+
+def _opened_anew(reader: int) -> int:
+    return os.open(f"/proc/self/fd/{reader}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 _F_SETSIG = 10  # asm-generic/fcntl.h; the standard library has no name for it

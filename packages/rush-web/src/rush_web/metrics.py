@@ -14,13 +14,11 @@ from rush_http import Answered, Headers, HttpServer, OnAnswers
 
 from .readings import PHASES, Reading, read
 from .slots import (
-    DRAINING,
     FAILURES,
     LATENCIES,
     LATENCY_COUNT,
     LOST_LINES,
     NANOSECONDS,
-    PHASE,
     READY,
     STATUSES,
     Slot,
@@ -112,10 +110,12 @@ def _histogram(latencies: list[int], seconds: float) -> _Samples:
     yield "_count", count
 
 
-def health(slots: Slots, own: Slot) -> tuple[str, int]:
-    """``ready`` and 200; ``starting`` or ``draining`` and 503: send nobody here then."""
-    phase = own.numbers[PHASE] if own.numbers[PHASE] == DRAINING else slots.phase
-    return PHASES[phase], 200 if phase == READY else 503
+def health(slots: Slots) -> tuple[str, int]:
+    """``ready`` and 200; ``starting`` or ``draining`` and 503: send nobody here then.
+
+    Of the server: a worker that drains as others have taken its place answers ``ready``.
+    """
+    return PHASES[slots.phase], 200 if slots.phase == READY else 503
 
 
 def counting_statuses(slot: Slot) -> OnAnswers:
@@ -152,7 +152,7 @@ class Pages:
         request.response(body, status, _UNCACHED, content_type=content_type)
 
     def _health(self, headers: Headers) -> tuple[str, int, str]:
-        word, status = health(self._slots, self._box.slot)
+        word, status = health(self._slots)
         if "application/json" in (headers.get("accept") or ""):
             workers = len(list(self._slots.in_use()))
             told = {"status": word, "workers": workers, "workers_wanted": self._slots.wanted}

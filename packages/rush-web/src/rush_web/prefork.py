@@ -27,7 +27,7 @@ from functools import partial
 
 from epollserver import Loop
 
-from .crew import START_FAILED, Crew, Events, how_it_ended
+from .crew import START_FAILED, Crew, Events
 from .lifeline import Lifeline
 from .logs import reopen_logs
 from .notify import Notify
@@ -35,7 +35,7 @@ from .privileges import Owner
 from .reload import Command, Program, Report, Upstream
 from .sockets import Sockets, close_all
 from .terminal import Terminal
-from .worker import Link
+from .worker import Link, how_it_ended
 
 _log = logging.getLogger("rush_web")
 
@@ -85,7 +85,7 @@ class Prefork:
         self._notify = Notify()
         self._terminal = Terminal()
         self._stopping = False
-        self._stopped = 0.0
+        self._stopped: float | None = None  # when the first signal came
         self._status = 0
         self._loop = Loop()
         self._lifeline = Lifeline()
@@ -187,6 +187,8 @@ class Prefork:
             self._command(command)
         elif command is Command.KILL:
             self._kill()
+        elif command is Command.FINISH:
+            self._finish()
         elif not self._stopping:
             if command is Command.MORE:
                 crew.more()
@@ -283,7 +285,7 @@ class Prefork:
         self._sockets.files.keep(self._held)
         before, self._current = self._current, program
         if before is not None:
-            before.signal(signal.SIGTERM)
+            before.tell(Command.FINISH)  # no signal: one that follows is the first, not the second
             self._leaving.append(before)
         elif self._own:
             self._own = False
@@ -331,12 +333,12 @@ class Prefork:
 
     def _stop(self, signum: int) -> None:
         """Tell the workers to end; the second time, make them."""
-        if self._stopping:
-            if self._loop.now - self._stopped > _SAME_SIGNAL_SECONDS:
+        first, self._stopped = self._stopped, self._stopped or self._loop.now
+        if first is not None:
+            if self._loop.now - first > _SAME_SIGNAL_SECONDS:
                 self._kill()
             return
         self._stopping = True
-        self._stopped = self._loop.now
         self._notify.stopping()
         close_all(self._held)
         quick = signum == signal.SIGINT
@@ -347,6 +349,14 @@ class Prefork:
             graces.append(program.grace)
         self._loop.call_later(_QUICK_SECONDS if quick else max(graces), self._kill)
         self._crew.stop(signum)
+
+    def _finish(self) -> None:
+        """Another program has taken the place of this one."""
+        if not self._stopping:
+            self._stopping = True
+            close_all(self._held)
+            self._loop.call_later(self._grace, self._kill)
+            self._crew.stop(signal.SIGTERM, replaced=True)
 
     def _kill(self) -> None:
         self._crew.kill()

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Sequence
 from epollserver import READ, Loop
 
 from .crew import SIGNALS
-from .lifeline import Lifeline, follow
+from .lifeline import Lifeline, follow, tie
 from .sockets import Named, close_all
 
 _HANDOVER = "_RUSH_HANDOVER"
@@ -64,6 +64,8 @@ class Command(enum.IntEnum):
     REOPEN = 5
     KILL = 6
     """End at once."""
+    FINISH = 7
+    """Another program serves: end when those who are there have been served."""
 
 
 class Report(enum.IntEnum):
@@ -171,26 +173,30 @@ class Program:
 def _execute(
     control: socket.socket, lifeline: Lifeline, sockets: Sequence[Named]
 ) -> "subprocess.Popen[bytes]":
+    leash = lifeline.leash()
     handover = {
         "parent": os.getpid(),
         "control": control.fileno(),
-        "lifeline": lifeline.reader,
+        "lifeline": leash,
         "sockets": [(name, sock.fileno()) for name, sock in sockets],
     }
     # A signal for the whole group must not end it before it knows what to do at it.
     deaf = SIGNALS - {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable or sys.orig_argv[0], *sys.orig_argv[1:]],
             cwd=_FOLDER,
             env={**os.environ, _HANDOVER: json.dumps(handover)},
             pass_fds=[
-                *(control.fileno(), lifeline.reader),
+                *(control.fileno(), leash),
                 *(sock.fileno() for _, sock in sockets),
             ],
         )
+        tie(leash, process.pid)
+        return process
     finally:
+        os.close(leash)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, deaf)
 
 

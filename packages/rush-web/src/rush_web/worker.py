@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -179,3 +180,21 @@ def _own_part(stack: Iterable[str]) -> Iterator[str]:
         own = not line.startswith(" ") or (own and not _FORKED.match(line))
         if own:
             yield line
+
+
+def how_it_ended(code: int) -> str:
+    """How a process has ended, in words; a realtime signal has no name."""
+    if code >= 0:
+        return f"exited with {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def flush() -> None:
+    """Write what is in the buffers of the standard streams."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # so it is if it was closed when the program began
+            with contextlib.suppress(OSError, ValueError):  # closed since, or nobody reads it
+                stream.flush()
