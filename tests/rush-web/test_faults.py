@@ -113,6 +113,40 @@ def test_a_handler_that_loops_for_ever(serve, path):
     assert str(program.log).count("is busy with one request") == 1
 
 
+BODIES = """
+def forever(*nothing):
+    while True:
+        pass
+
+@server.post("/head", stream=True)
+def at_the_head(request):
+    forever()
+
+@server.post("/piece", stream=True)
+def at_a_piece(request):
+    request.receive(forever, lambda request: None)
+
+@server.post("/end", stream=True)
+def at_the_end(request):
+    request.receive(lambda piece: None, forever)
+"""
+
+
+@pytest.mark.parametrize("path", ["/head", "/piece", "/end"])
+def test_what_takes_a_body_and_loops_for_ever(serve, path):
+    """Its worker is reported and replaced, as that of any handler."""
+    program = serve("worker_timeout=0.5", BODIES)
+    with program.client() as client:
+        pid = program.pid_of(client)
+        client.send(request(path, "Content-Length: 3", method="POST"))
+        client.send(b"abc")
+        log = program.log.wait_for(f"(pid {pid}) was killed by SIGABRT")
+        assert re.search(rf"it is in __main__\.[a-z_.<>]+, POST {path}\n", log)
+        assert re.search(r'app.py", line [0-9]+ in forever\n', log)
+    assert program.new_pid({pid})
+    assert program.stop() == 0
+
+
 def hanging(program, path):
     client = program.client()
     client.send(request(path))

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
     from .routing import Handler
 
+_Called = Callable[..., object]
+
 RING: Final = 8
 """How many requests are remembered."""
 
@@ -85,10 +87,11 @@ class BlackBox:
     def __init__(self, slot: Slot, place: int) -> None:
         self.slot = slot
         self._names: dict[object, bytes] = {None: b""}
-        self._handler: Handler | None = None  # whose name is written there
+        self._handler: _Called | None = None  # whose name is written there
         self._latencies = [0] * LATENCY_COUNT
         self._written = [0] * LATENCY_COUNT
         self._counted: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        self._note: Callable[[str, str, str, _Called | None], object] = lambda *nothing: None
         slot.times[STARTED] = monotonic()
         slot.numbers[PLACE] = place
         slot.numbers[PID] = os.getpid()
@@ -110,6 +113,17 @@ class BlackBox:
         quick = number = 0
         last_method = last_path = last_query = ""
 
+        def note(method: str, path: str, query: str, handler: "_Called | None") -> None:
+            nonlocal number, last_method, last_path, last_query
+            last_method, last_path, last_query = method, path, query
+            text = f"{method} {path}?{query}" if query else f"{method} {path}"
+            if handler is not self._handler or handler is None:
+                memory[_PICKED] = 0
+            number += 1
+            pack(memory, _RING_AT + number % RING * size, number, text.encode(), number)
+            if handler is not None:
+                self.picked(handler)
+
         def watch(
             body: bytes,
             conn: "Connection",
@@ -119,21 +133,13 @@ class BlackBox:
             query: str,
             headers: "Headers",
         ) -> None:
-            nonlocal turn, ended, spent, quick, number, last_method, last_path, last_query
+            nonlocal turn, ended, spent, quick
             if turn is not loop.now:
                 spent += ended - turn  # as each begins where the one before ended
                 turn = ended = loop.now
             if path != last_path or query != last_query or method != last_method:
-                last_method, last_path, last_query = method, path, query
-                text = f"{method} {path}?{query}" if query else f"{method} {path}"
                 handlers = plain.get(path)
-                handler = handlers.get(method) if handlers is not None else None
-                if handler is not self._handler or handler is None:
-                    memory[_PICKED] = 0
-                number += 1
-                pack(memory, _RING_AT + number % RING * size, number, text.encode(), number)
-                if handler is not None:
-                    self.picked(handler)
+                note(method, path, query, handlers.get(method) if handlers is not None else None)
             times[BUSY_SINCE] = began = ended
             answer(body, conn, protocol, method, path, query, headers)
             ended = clock()
@@ -144,9 +150,31 @@ class BlackBox:
             times[BUSY_SINCE] = 0.0
 
         self._counted = lambda: (quick, spent + ended - turn)
+        self._note = note
         return watch
 
-    def picked(self, handler: "Handler") -> None:
+    def going_on(
+        self,
+        asked: tuple[str, str, str],
+        handler: _Called,
+        function: Callable[..., object],
+        *arguments: object,
+    ) -> None:
+        """Call a function for a request that was left, as its body comes, and note that.
+
+        `asked` is its method, path and query.  The request is not counted again.
+        """
+        times = self.slot.times
+        self._note(*asked, handler)
+        times[BUSY_SINCE] = monotonic()
+        try:
+            function(*arguments)
+        except Exception:  # what is none ends the worker, and this is what it was doing
+            times[BUSY_SINCE] = 0.0
+            raise
+        times[BUSY_SINCE] = 0.0
+
+    def picked(self, handler: _Called) -> None:
         """The present request is this handler's, by path and method or otherwise."""
         memory = self.slot.memory
         if handler is not self._handler:
@@ -173,7 +201,7 @@ class BlackBox:
         """Say that this worker is `READY`, or `DRAINING`."""
         self.slot.numbers[PHASE] = phase
 
-    def _name(self, handler: "Handler | None") -> bytes:
+    def _name(self, handler: "_Called | None") -> bytes:
         name = self._names.get(handler)
         if name is None:
             if len(self._names) >= _MOST_NAMES:  # of closures, made for each request

@@ -13,6 +13,8 @@ from .routing import Route, Router
 if TYPE_CHECKING:
     from epollserver import Connection
 
+    from .blackbox import BlackBox
+
 
 class Bodies:
     """The ``on_head_complete`` of an `HttpServer` with routes that have their own way with bodies.
@@ -36,6 +38,12 @@ class Bodies:
         self._handle = handle
         self._resume = resume
         self._new_request = new_request
+        self._box: BlackBox | None = None
+
+    def watched_by(self, box: "BlackBox", handle: OnMessageComplete) -> None:
+        """Call `handle`, which tells `box` of each request; and tell it of what comes later."""
+        self._box = box
+        self._handle = handle
 
     def __call__(self, conn: "Connection", head: Head) -> BodyReceiver | int | None:
         """Say how a body is taken."""
@@ -65,7 +73,7 @@ class Bodies:
 
     def _handled(self, conn: "Connection", head: Head) -> BodyReceiver | None:
         """Call the handler; returns who takes the body."""
-        coming = self._common.coming = Coming(self._resume)
+        coming = self._common.coming = Coming(self._resume, self._box)
         try:
             self._handle(b"", conn, *head.message)
         finally:

@@ -189,7 +189,10 @@ class HandlersManager:
         """What is to be called in place of this object, so that `box` knows of each request."""
         self._box = box
         self._failures.on_bug = box.failed
-        return box.watching(self.__call__, self._plain, loop)
+        watched = box.watching(self.__call__, self._plain, loop)
+        if isinstance(self._http_server.on_head_complete, Bodies):
+            self._http_server.on_head_complete.watched_by(box, watched)
+        return watched
 
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""

@@ -27,6 +27,7 @@ from .streaming import Streaming
 from .values import Returned, answer_with
 
 if TYPE_CHECKING:
+    from .blackbox import BlackBox
     from .request import Request
     from .routing import Handler
 
@@ -72,6 +73,11 @@ class Kept:
             setattr(request, name, value)
         return {request.method: self.handler}
 
+    @property
+    def asked(self) -> tuple[str, str, str]:
+        """Method, path and query."""
+        return self.message[1:4]
+
 
 class Receiver(BodyReceiver):
     """Takes the body of a request whose handler has returned, and goes on with it at the end."""
@@ -82,9 +88,11 @@ class Receiver(BodyReceiver):
         resume: Resume,
         sink: Sink[_T],
         then: Callable[["Request", _T], Returned],
-        who: object,
+        who: "Callable[..., object]",
+        box: "BlackBox | None" = None,
     ) -> None:
         self._kept = kept
+        self._box = box
         self._resume = resume
         self._who = who
         self._error: Exception | None = None  # what a piece has led to, if it is no `HttpError`
@@ -93,6 +101,9 @@ class Receiver(BodyReceiver):
 
     def on_piece(self, data: bytes) -> None:
         """As `BodyReceiver.on_piece`."""
+        self._noted(self._take_piece, data)
+
+    def _take_piece(self, data: bytes) -> None:
         try:
             self._sink.write(data)
         except HttpError:
@@ -103,14 +114,23 @@ class Receiver(BodyReceiver):
 
     def on_end(self) -> None:
         """As `BodyReceiver.on_end`."""
-        self._resume(self._kept, self._as_handler(self.complete))
+        self._noted(self._resume, self._kept, self._as_handler(self.complete))
 
     def on_lost(self, reason: Reason | Exception) -> None:
         """As `BodyReceiver.on_lost`: of what was refused our error handlers say why."""
-        reason = self._error or reason
+        self._noted(self._give_up, self._error or reason)
+
+    def _give_up(self, reason: Reason | Exception) -> None:
         self.give_up(reason)
         if isinstance(reason, Exception) and self._kept.conn.data.head is not None:
             self._resume(self._kept, self._as_handler(lambda request: _raise(reason)))
+
+    def _noted(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function, of which the black box knows whose request it is for."""
+        if self._box is None:
+            function(*arguments)
+        else:
+            self._box.going_on(self._kept.asked, self._who, function, *arguments)
 
     def complete(self, request: "Request") -> Returned:
         """Call who was to be called at the end."""
@@ -157,10 +177,11 @@ class Receiver(BodyReceiver):
 class Coming:
     """The body of the present request, while its handler may say who takes it."""
 
-    __slots__ = ("receiver", "resume")
+    __slots__ = ("box", "receiver", "resume")
 
-    def __init__(self, resume: Resume) -> None:
+    def __init__(self, resume: Resume, box: "BlackBox | None") -> None:
         self.resume = resume
+        self.box = box
         self.receiver: Receiver | None = None
 
 
@@ -225,10 +246,17 @@ class Receiving(Streaming):
         return coming is not None and coming.receiver is not None
 
     def _receive(
-        self, sink: Sink[_T], then: "Callable[[Request, _T], Returned]", who: object
+        self,
+        sink: Sink[_T],
+        then: "Callable[[Request, _T], Returned]",
+        who: "Callable[..., object]",
     ) -> BodyReceiver:
         coming = self.common.coming
-        receiver = Receiver(Kept(self), coming.resume if coming else _nobody, sink, then, who)
+        kept = Kept(self)
+        if coming is None:
+            receiver = Receiver(kept, _nobody, sink, then, who)
+        else:
+            receiver = Receiver(kept, coming.resume, sink, then, who, coming.box)
         if coming is None:
             receiver.take(cast("Request", self), self.body)
         elif coming.receiver is None:
