@@ -108,7 +108,7 @@ def test_nothing_sent_ends_a_line_or_a_field(template):
 
 def test_escapes():
     assert escaped("plain text") == "plain text"
-    assert escaped('"\\\r\n\x1b\xe9') == "\\x22\\x5c\\x0d\\x0a\\x1b\\xc3\\xa9"
+    assert escaped('"\\\r\n\x1b\xe9') == "\\x22\\x5c\\x0d\\x0a\\x1b\\xe9"
     assert path_of("/a/b.c-d_e~(f)") == "/a/b.c-d_e~(f)"
     assert path_of('/%?#"') == "/%25%3F%23%22"
 

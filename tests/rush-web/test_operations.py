@@ -250,6 +250,16 @@ def test_a_pid_file(serve, tmp_path):
     assert not path.exists()
 
 
+def test_a_pid_file_that_is_anothers_by_now(serve, tmp_path):
+    """Whatever is in it, it stays."""
+    (tmp_path / "pid").write_text("4711\n")  # of a server that has died
+    program = serve("pid_file='pid'")
+    (tmp_path / "pid").write_bytes(b"\xff")
+    assert program.stop() == 0
+    assert (tmp_path / "pid").read_bytes() == b"\xff"
+    assert str(program.log) == ""
+
+
 def test_a_pid_file_that_cannot_be_written(launch, write, tmp_path):
     program = launch(write(f"pid_file='{tmp_path}/none/pid', host='unix:sock'"))
     assert program.wait() == 1

@@ -176,7 +176,8 @@ def escaped(text: str) -> str:
 
 
 def _escape(match: "re.Match[str]") -> str:
-    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "replace"))
+    # The bytes that came: the values of headers are read as Latin-1 (RFC 9110, 5.5).
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("latin-1", "replace"))
 
 
 def path_of(path: str) -> str:

@@ -28,7 +28,7 @@ class PidFile:
 
     def __exit__(self, *exception: object) -> None:
         with contextlib.suppress(OSError):
-            with open(self._path) as file:
-                ours = file.read() == self._text
+            with open(self._path, "rb") as file:
+                ours = file.read() == self._text.encode()
             if ours:
                 os.unlink(self._path)
