@@ -2,10 +2,10 @@
 
     python tests/bench/rush-web/blackbox.py
 
-As bench_request.py does it: a connection whose `recv` and `write` are replaced stands where the
-kernel would be; a request of "Hello, World!" costs some 4 us more there.  All take turns, and the
-best of many rounds counts.  The lines of 32 requests are written together, as in a busy turn of the
-loop, and that write is counted.
+As bench_request.py does it: a connection that sends nowhere stands where the kernel would be; a
+request of "Hello, World!" costs some 4 us more there.  All take turns, and the best of many rounds
+counts.  The lines of 32 requests are written together, as in a busy turn of the loop, and that
+write is counted.
 """
 
 import contextlib
@@ -50,8 +50,8 @@ class Case:
         receive, wire, run_soon = self.server._receive, self.wire, self.server.epoll.loop.run_soon
         began = time.process_time()
         for start in range(0, len(requests), TURN):
-            for wire.incoming in requests[start : start + TURN]:
-                receive(wire)
+            for data in requests[start : start + TURN]:
+                receive(wire, data)
             run_soon()
         return (time.process_time() - began) / len(requests) * 1e9
 
