@@ -199,7 +199,31 @@ MISTAKES = [
     (["explain", "app", "GET"], "required: TARGET"),
     (["explain", "app", "GET", "x"], "rush: no request can ask so (400): target is neither"),
     (["run", "rootless"], "rush: no folder 'missing' in HERE\n"),
+    (["serve", ".", "--metrics", "m"], "rush: metrics is a path such as '/metrics', not 'm'\n"),
+    (
+        ["serve", ".", "--worker-timeout", "0"],
+        "rush: worker_timeout is 0.0: it must be more than 0",
+    ),
+    (["serve", ".", "--user", "no-such-user"], "rush: user is 'no-such-user'"),
+    (["serve", ".", "--access-format", "{x}"], "rush: no field {x} for the access log"),
+    (["serve", ".", "--keyfile", "key.pem"], "rush: keyfile='key.pem' needs a certfile\n"),
 ]
+
+NO_FILES = [
+    (["--access-log", "/none/log"], "No such file or directory: '/none/log'\n"),
+    (["--pid-file", "/none/pid"], "No such file or directory: '/none/pid"),
+    (["--certfile", "/none/cert"], "no certificate with its key in '/none/cert': No such file"),
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("arguments", "words"), NO_FILES)
+def test_files_that_cannot_be_had(said, arguments, words):
+    status, output, errors = said("serve", ".", "--port", "0", *arguments)
+    assert (status, output) == (1, "")
+    assert words in errors
+    assert errors.startswith("rush: ")
+    assert "Traceback" not in errors
 
 
 @pytest.mark.once

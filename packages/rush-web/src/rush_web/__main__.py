@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "show" in options:
             return _shown(*options.show(server, options))
         settings = configure(server, os.environ, options)
+        try:
+            server._check()
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
         if options.show_config:
             return _shown(table(settings), 0)
         if server.root is not None and not os.path.isdir(server.root):
@@ -55,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130  # before there was a server to stop
     except CannotListen as error:
         print(f"rush: {error.strerror}", file=sys.stderr)
+        return 1
+    except OSError as error:  # of a file that an option names
+        print(f"rush: {error}", file=sys.stderr)
         return 1
 
 
