@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 
@@ -126,6 +127,7 @@ def test_a_server_is_looked_at(serve, fifo):
 @pytest.mark.once
 def test_it_is_live_in_a_terminal(serve):
     program = serve()
+    known = program.pids()
     pid, terminal = pty.fork()
     if not pid:
         os.environ.update(TERM="xterm", COLUMNS="80", LINES="24")
@@ -144,6 +146,10 @@ def test_it_is_live_in_a_terminal(serve):
         shown(b"\x1b[?1049h")
         shown(b"2 of 2 workers, ready")
         shown(b"q quits")
+        for _ in range(2):  # it goes on with those who serve after a reload
+            program.kill(signal.SIGHUP)
+            shown(b"%d" % program.new_pid(known))
+            known |= program.pids()
         os.write(terminal, b"q")
         shown(b"\x1b[?1049l")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

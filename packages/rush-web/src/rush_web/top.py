@@ -60,9 +60,13 @@ def top(which: int | None, *, once: bool, as_json: bool, interval: float) -> int
         except BrokenPipeError:  # who reads has seen enough; nothing is to be flushed at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    ended = False
+    return _live(slots, history, interval)
+
+
+def _live(slots: Slots, history: "History", interval: float) -> int:
+    server = _server(slots)
     with _screen() as key:
-        while os.path.exists(f"/proc/{slots.parent}"):
+        while os.path.exists(f"/proc/{server}"):
             width, height = shutil.get_terminal_size()
             lines = history.lines(width, colours=_colours())
             if len(lines) > height - 1:
@@ -74,11 +78,17 @@ def top(which: int | None, *, once: bool, as_json: bool, interval: float) -> int
             if key(interval) == "q":
                 return 0
             history.look()
-        else:
-            ended = True
-    if ended:
-        print(f"The server (pid {slots.parent}) has ended.")
+            if not history.alive:  # after a reload others serve
+                with contextlib.suppress(NoServer):
+                    history = History(find(server))
+    print(f"The server (pid {server}) has ended.")
     return 0
+
+
+def _server(slots: Slots) -> int:
+    """The process that stays when the server is reloaded: it has slots, in use or not."""
+    parent, above = _processes(slots)
+    return above if any(one.parent == above for one in servers()) else parent
 
 
 def find(which: int | None = None) -> Slots:
@@ -126,6 +136,11 @@ class History:
     @property
     def _now(self) -> Reading:
         return self._readings[-1]
+
+    @property
+    def alive(self) -> bool:
+        """Whether any worker lives."""
+        return bool(self._now.workers)
 
     def rate(self, worker: WorkerReading) -> float:
         """Requests per second of a worker, between the moments when it has counted."""
