@@ -1,11 +1,13 @@
 """What a request costs a server, in instructions of its own: exact where time is noise.
 
-    python tests/bench/instructions.py [http|web] [plaintext|hostile|pipelined]
+    python tests/bench/instructions.py [LAYER] [plaintext|hostile|pipelined]
 
-Counted by valgrind (Debian: valgrind) while 16 keep-alive connections ask for "Hello, World!";
-starting and ending do not count, nor does the kernel's part.  ``hostile``: a browser's nine header
-lines, of which three, and the query, are new each time.  Two runs differ by 200: how malloc(3)
-finds room for what recv(2) returns changes with whatever else was allocated.
+LAYER is ``http``, ``web``, ``box`` (with the black box as well), ``metrics`` or ``access`` (also
+with counters of answers, or a log of the combined format).  Counted by valgrind (Debian: valgrind)
+while 16 keep-alive connections ask for "Hello, World!"; starting and ending do not count, nor does
+the kernel's part.  ``hostile``: a browser's nine header lines, of which three, and the query, are
+new each time.  Two runs differ by 200: how malloc(3) finds room for what recv(2) returns changes
+with whatever else was allocated.
 """
 
 import os
@@ -36,6 +38,37 @@ server.on_message_complete = manager
 print(server.address[1], flush=True)
 server.run()
 """
+# What each worker of a `WebServer` has beside that.
+BOX = """
+from rush_http import HttpServer, ObservedServer
+from rush_loader import Loader
+from rush_web import HandlersManager, Route
+from rush_web.access_log import AccessLog
+from rush_web.blackbox import BlackBox
+from rush_web.metrics import counting_statuses
+from rush_web.slots import Slots
+def hello(request):
+    request.response("Hello, World!")
+kind = "{kind}"
+address = "127.0.0.1", 0
+server = HttpServer(address) if kind == "box" else ObservedServer(address, on_answers=print)
+slot = Slots(1).take(0)
+if kind == "metrics":
+    server.on_answers = counting_statuses(slot)
+elif kind == "access":
+    server.on_answers = AccessLog("/dev/null").start(server.epoll.loop, print)
+box = BlackBox(slot, 0)
+server.on_sweep = lambda: box.tick(len(server.epoll.connections))
+manager = HandlersManager([Route("/", hello)], {{}}, {{}}, Loader("."), server)
+server.on_message_complete = manager.watched_by(box, server.epoll.loop)
+print(server.address[1], flush=True)
+server.run()
+"""
+PROGRAMS = {
+    "http": HTTP,
+    "web": WEB,
+    **{kind: BOX.format(kind=kind) for kind in ("box", "metrics", "access")},
+}
 PLAIN = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n\r\n"
 BROWSER = (
     b"GET /?id=%d HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -92,10 +125,9 @@ def switch(process, word):
 def main():
     layer = sys.argv[1] if sys.argv[1:] else "http"
     scenario = sys.argv[2] if sys.argv[2:] else "plaintext"
-    program = {"http": HTTP, "web": WEB}[layer]
     os.environ["PYTHONHASHSEED"] = "0"
     with tempfile.TemporaryDirectory() as folder:
-        found = count(program, scenario, pathlib.Path(folder) / "log")
+        found = count(PROGRAMS[layer], scenario, pathlib.Path(folder) / "log")
     print(f"{found:,.0f} instructions for a request ({layer}, {scenario})")
 
 
