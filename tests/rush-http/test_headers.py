@@ -155,6 +155,31 @@ def test_selectors(known, one, other, selectors):
     assert headers.selectors == selectors
 
 
+@pytest.mark.parametrize("known", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("A: b", "X-Referer: y", "Refererx: z"),
+        ("Referer: http://a/", "User-Agent: x", "A: b"),
+        ("USER-AGENT: x", "a: b", "user-agent: y"),
+        ("referer:x", "B: host: c", "REFERER:y"),
+        ("A: b", "B: c", "User-Agent:\t x y "),
+    ],
+)
+def test_told(known, others):
+    lines = ["Host: a", *others]
+    text = "GET /referer: HTTP/1.1\r\n" + "".join(f"{line}\r\n" for line in lines) + "\r\n"
+    pairs = [line.partition(":") for line in lines]
+    fields = tuple((name.lower(), value.strip()) for name, _, value in pairs)
+    headers = Headers(fields)
+    if known < 4:
+        headers = Headers.unread(Headers(fields[:known]), text, text.index(lines[known]))
+    names = ("host", "referer", "user-agent")
+    told = [headers.told.get(name) for name in names]
+    assert told == [headers.get(name) for name in names]
+    assert told == [headers.told.get(name) for name in names]
+
+
 def test_looked_at_by_many_threads_at_once():
     unread = [Headers.unread(Headers(LINES[:2]), TEXT, TEXT.index("COOKIE")) for _ in range(500)]
     barrier = threading.Barrier(4)
