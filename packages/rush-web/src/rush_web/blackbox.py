@@ -111,17 +111,21 @@ class BlackBox:
         memory, pack, size = self.slot.memory, _RECORD.pack_into, _RECORD.size
         turn = ended = spent = 0.0  # seconds: `ended` is when the request before this one did
         quick = number = 0
-        last_method = last_path = last_query = ""
+        last_method = last_path = last_query = start = ""
+        picked_method = picked_path = ""
+        handler: Handler | None = None  # of these two
 
         def note(method: str, path: str, query: str, handler: "_Called | None") -> None:
-            nonlocal number, last_method, last_path, last_query
-            last_method, last_path, last_query = method, path, query
-            text = f"{method} {path}?{query}" if query else f"{method} {path}"
+            nonlocal number, last_method, last_path, last_query, start
+            if path != last_path or method != last_method:
+                last_method, last_path, start = method, path, f"{method} {path}"
+            last_query = query
+            text = f"{start}?{query}" if query else start
             if handler is not self._handler or handler is None:
                 memory[_PICKED] = 0
             number += 1
             pack(memory, _RING_AT + number % RING * size, number, text.encode(), number)
-            if handler is not None:
+            if handler is not None and not (handler is self._handler and memory[_PICKED]):
                 self.picked(handler)
 
         def watch(
@@ -133,13 +137,16 @@ class BlackBox:
             query: str,
             headers: "Headers",
         ) -> None:
-            nonlocal turn, ended, spent, quick
+            nonlocal turn, ended, spent, quick, picked_method, picked_path, handler
             if turn is not loop.now:
                 spent += ended - turn  # as each begins where the one before ended
                 turn = ended = loop.now
-            if path != last_path or query != last_query or method != last_method:
-                handlers = plain.get(path)
-                note(method, path, query, handlers.get(method) if handlers is not None else None)
+            if query != last_query or path != last_path or method != last_method:
+                if path != picked_path or method != picked_method:
+                    picked_method, picked_path = method, path
+                    handlers = plain.get(path)
+                    handler = handlers.get(method) if handlers is not None else None
+                note(method, path, query, handler)
             times[BUSY_SINCE] = began = ended
             answer(body, conn, protocol, method, path, query, headers)
             ended = clock()
