@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rush_http import TEXT, Deferred, Exchange, HeaderLines, ResponseStream, render
 
 from .answering import Answering, checked_body
-from .failures import status_page
+from .failures import answer_status
 from .names import named
 from .snapshot import Snapshot
 from .streaming import Streaming
@@ -240,6 +240,6 @@ class Detached(Snapshot, Streaming):
             else:  # an error handler has done so: it would do it again, for ever
                 _log.error("%s: %r is answered with a plain 500", problem, self)
                 self.code, self.after, self.pending = 500, (), None
-                status_page(self)
+                answer_status(self)
         finally:
             super().__del__()

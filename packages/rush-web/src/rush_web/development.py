@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rush_http import Headers, HttpServer, Protocol
+from rush_loader import Loader
 
 from .failures import ErrorKind
 from .handlers import HandlersManager
@@ -15,7 +16,7 @@ from .routing import Handler, Route
 
 if TYPE_CHECKING:
     from epollserver import Connection
-    from rush_loader import Loader, Mounts
+    from rush_loader import Mounts
 
 
 class StaleRequest(RuntimeError):
@@ -30,7 +31,8 @@ class DevelopmentManager(HandlersManager):
     """A `HandlersManager` with a `Request` for each request, which is of no use afterwards.
 
     For development: it takes longer, and raises `StaleRequest` where another one would mix up two
-    requests.
+    requests.  Where no error handler is, clients on this machine get pages that explain: what
+    failed, where, with which values, or why no route was picked.
     """
 
     def __init__(
@@ -42,7 +44,17 @@ class DevelopmentManager(HandlersManager):
         http_server: HttpServer,
         **options: Any,
     ) -> None:
-        super().__init__(handlers, err_handlers, redirects, loader, http_server, **options)
+        from .dev.answers import Explanations  # production never needs it
+
+        routes = list(handlers)
+        super().__init__(routes, err_handlers, redirects, loader, http_server, **options)
+        files: str | None = options.get("files")
+        where = f" of {loader.root}" if isinstance(loader, Loader) else ""
+        self._failures.built_in = Explanations(
+            http_server,
+            routes,
+            "" if files is None else f"There is no such file{where} below {files}, either.",
+        )
         self._loader = loader
         self._encode_json = self._request.encode_json
         self._picks.clear()  # so that each handler comes by `_find`

@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from rush_http import REASONS, HttpError
+from rush_http import REASONS, HttpError, negotiation
 
 from .names import named
 from .values import answer_with
 
 if TYPE_CHECKING:
+    from rush_http import HeaderLines
+
     from .answering import Answering
     from .request import Request
     from .routing import Handler
@@ -36,14 +39,16 @@ class Failures:
     3. its name: ``not-found`` for 404, ``internal-error`` from 500 on;
     4. `HttpError`, then `Exception`;
 
-    and if there is none, a line of plain text with the status.  Raises `ValueError` or `TypeError`
-    for what no error can be.
+    and if there is none, `built_in`: a page for browsers, else a line of plain text.
+    Raises `ValueError` or `TypeError` for what no error can be.
     """
 
     def __init__(self, handlers: "Mapping[ErrorKind, Handler]") -> None:
         for kind in handlers:
             check_error_kind(kind)
         self._handlers = dict(handlers)
+        self.built_in: Handler = answer_status
+        """What answers where no handler does."""
         self.on_bug: Callable[[], object] | None = None
         """Called for each exception that is a bug."""
 
@@ -55,7 +60,7 @@ class Failures:
         for kind in (*classes, status, name, *_CATCH_ALL):
             if kind in self._handlers and (kind is not HttpError or isinstance(error, HttpError)):
                 return kind, self._handlers[kind]
-        return None, status_page
+        return None, self.built_in
 
     def answer(self, request: "Answering", error: Exception) -> None:
         """Answer for a handler that raised; the traceback goes to the log if it is a bug.
@@ -100,7 +105,7 @@ class Failures:
         if not (request.answered or request.comes_later(handler)):
             _log.error("the %s handler %s: %s is answered with a plain 500", name, problem, what)
             request.code, request.after, request.pending = 500, (), None
-            status_page(request)
+            answer_status(request)
 
 
 def status_of(error: Exception) -> int:
@@ -129,6 +134,27 @@ def check_error_kind(kind: ErrorKind) -> None:
         )
 
 
-def status_page(request: "Answering") -> None:
-    """Answer an error with its status: what is there as long as nobody registers anything else."""
-    request.response(f"{request.code} {REASONS.get(request.code, 'Error')}\n")
+def answer_status(request: "Answering") -> None:
+    """Answer an error with its status: what is there as long as nobody registers anything else.
+
+    A page for who likes ``text/html`` best, a line of plain text for all others.
+    """
+    accept = request.headers.get("accept")
+    if accept is None or "text/html" not in accept or negotiation.best_type(accept, _KINDS) != HTML:
+        request.response(f"{request.code} {REASONS.get(request.code, 'Error')}\n")
+        return
+    text, headers = _page(request.code)
+    request.response(text, headers=headers, content_type=HTML)
+
+
+HTML = "text/html; charset=utf-8"
+_KINDS = ("text/plain", HTML)
+
+
+@cache
+def _page(status: int) -> "tuple[str, HeaderLines]":
+    """The page of a status; of the few hundred that there are."""
+    from .pages import status_page  # a server without browsers needs none of it
+
+    page = status_page(status)
+    return page.text, (*page.headers, ("Vary", "Accept"))
