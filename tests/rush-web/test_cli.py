@@ -295,3 +295,11 @@ def test_the_command_is_installed():
     command = os.path.join(os.path.dirname(sys.executable), "rush")
     said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert said.stdout == f"rush {rush_web.__version__}\n"
+
+
+def test_serve_lists_and_falls_back(rush, site):
+    (site / "public" / "folder").mkdir()
+    program = rush("serve", "public", "--port=0", "--workers=1", "--list").ready()
+    assert b"Index of /folder/" in program.get("/folder/").body
+    program = rush("serve", "public", "--port=0", "--workers=1", "--fallback=index.html").ready()
+    assert program.get("/any/where").body == b"index"

@@ -107,6 +107,8 @@ def _explain(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[o
 
 
 def _serve(options: argparse.Namespace) -> WebServer:
+    if options.fallback is not None:
+        options.fallback = "/" + options.fallback.lstrip("/")
     return WebServer(root=options.directory, files="/")
 
 
@@ -153,10 +155,18 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
         allow_abbrev=False,
         help="serve the files of a folder",
         description="Serve the files of a folder, with index.html for folders.",
-        epilog="example: rush serve public --port 8000 --workers 2",
+        epilog="examples: rush serve public --port 8000 --workers 2; rush serve ~/photos --list; "
+        "rush serve dist --fallback index.html",
     )
     serve.add_argument("directory", metavar="DIR", help="the folder")
-    add_arguments(serve, without=("root", "files"))
+    serve.add_argument(
+        *("--list",),
+        dest="listing",
+        action="store_const",
+        const="yes",
+        help="list folders that have no index.html (RUSH_LISTING)",
+    )
+    add_arguments(serve, without=("root", "files", "listing"))
     serve.set_defaults(make=_serve)
 
     run = commands.add_parser(

@@ -17,7 +17,7 @@ from rush_http import Limits
 
 from .names import named
 from .sockets import parse_addresses
-from .units import duration, number, octal, one_of, shown_duration, shown_size, size
+from .units import duration, number, octal, one_of, shown_duration, shown_size, size, switch
 
 if TYPE_CHECKING:
     from .server import WebServer
@@ -68,6 +68,12 @@ OPTIONS = (
     Option("workers", number(1, 255), "processes that serve", also=("WEB_CONCURRENCY",)),
     Option("root", str, "folder of the files", "DIR"),
     Option("files", str, "path below which the files are served, such as /static/", "PATH"),
+    Option(
+        *("listing", switch, "whether a folder without an index has a page that lists it"),
+        metavar="yes|no",
+        shown=lambda value: "yes" if value else "no",
+    ),
+    Option("fallback", str, "page where there is no file, such as /index.html", "PATH"),
     Option("max_conns", number(1, 10**9), "connections of one worker"),
     Option(
         *("listen", one_of("reuseport", "shared"), "a queue for each worker, or one for all"),

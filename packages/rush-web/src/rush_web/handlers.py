@@ -66,7 +66,7 @@ class HandlersManager:
 
     `hooks` are functions to be called before and after all that; `json` is what makes JSON.
     `redirects` are path to (location, status), or (location, status, whether to keep the query).
-    `files` is a prefix such as ``/static/``.
+    `files` is a prefix such as ``/static/``; with `listing`, folders without an index are listed.
     Raises `ValueError` or `TypeError` for what could never work.
     """
 
@@ -79,6 +79,7 @@ class HandlersManager:
         http_server: HttpServer,
         *,
         files: str | None = None,
+        listing: bool = False,
         trailing_slash: Literal["strict", "redirect"] = "strict",
         blocking: Collection[Handler] = (),
         blocking_threads: int = THREADS,
@@ -106,7 +107,7 @@ class HandlersManager:
         # What is called at once.  Where there are hooks, nothing is.
         self._plain = {} if self._hooks else self._picks
         self._pick = self._find_hooked if self._hooks else self._find
-        self._static = StaticFiles(loader, http_server, files, self._is_free)
+        self._static = StaticFiles(loader, http_server, files, self._is_free, listing)
         self._encode_json = json_encoder(json)
         self._common = Common(http_server)
         self._request = Request(

@@ -52,11 +52,13 @@ class WebServer(Group):
     UNIX socket.  For several addresses, `bind` is a list in their place:
     ``["127.0.0.1:80", "[::1]:80", "unix:/run/x.sock"]``.  Sockets that systemd hands over are
     served in place of all.  With `certfile` and `keyfile` (PEM) it is TLS.
-    `workers` is how many processes serve, by
-    default one for each CPU that this process may use.  `root` is the folder of the loader; its
-    files are served below the path `files` (``"/static/"``), by default not at all.  For all that
-    a `Loader` can be told (an index, dot files, ``Cache-Control``), and for `Mounts`, give a
-    `loader` in place of the root; `run` closes it.
+    `workers` is how many processes serve, by default one for each CPU that this process may use.
+    `root` is the folder of the loader; its files are served below the path `files`
+    (``"/static/"``), by default not at all.  With `listing`, a folder without an
+    index has a page that lists it.  `fallback` is the path of the page in the root that answers
+    where there is no file, and the name has no dot: for applications of one page.
+    For all that a `Loader` can be told (an index, dot files, ``Cache-Control``), and for `Mounts`,
+    give a `loader` in place of the root; `run` closes it.
     `max_conns` and `limits` hold for each worker.  `listen="shared"` gives the workers one queue of
     connections instead of one each: for handlers that take long.  `grace` is how many
     seconds SIGTERM leaves to requests that are on their way.  ``/x`` and ``/x/`` are two paths;
@@ -96,6 +98,8 @@ class WebServer(Group):
         workers: int | None = None,
         root: str | os.PathLike[str] | None = None,
         files: str | None = None,
+        listing: bool = False,
+        fallback: str | None = None,
         loader: Loader | Mounts | None = None,
         max_conns: int = 10_000,
         limits: Limits | None = None,
@@ -127,6 +131,8 @@ class WebServer(Group):
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
         self.root = root
         self.files = files
+        self.listing = listing
+        self.fallback = fallback
         self.loader = loader
         self.max_conns = max_conns
         self.limits = limits or Limits()
@@ -280,7 +286,9 @@ class WebServer(Group):
             self._shut_down()
 
     def _open_loader(self) -> Loader | Mounts:
-        return self.loader or Loader("." if self.root is None else self.root)
+        if self.loader is not None:
+            return self.loader
+        return Loader("." if self.root is None else self.root, fallback=self.fallback)
 
     def _start_up(self, loader: Loader | Mounts) -> None:
         for startup in self._on_startup:
@@ -406,6 +414,11 @@ class WebServer(Group):
             check_prefix(self.files)
             if self.root is None and self.loader is None:
                 raise ValueError(f"files={self.files!r} needs a root, or a loader: what to serve")
+        if self.fallback is not None:
+            if self.loader is not None:
+                raise ValueError(f"fallback={self.fallback!r} and a loader: tell the loader")
+            if not self.fallback.startswith("/"):
+                raise ValueError(f"fallback is a path such as '/index.html', not {self.fallback!r}")
         for name in ("worker_timeout", "recycle_requests", "recycle_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -98,6 +98,7 @@ def make_worker(
         loader,
         http_server,
         files=server.files,
+        listing=server.listing,
         trailing_slash=server.trailing_slash,
         blocking=server.blocking_handlers,
         blocking_threads=server.blocking_threads,

@@ -1,12 +1,13 @@
 """StaticFiles: the files of a loader, sent to who asks for them below a prefix."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from rush_http import Exchange, Headers, HttpServer, date_line
-from rush_loader import SlashMissing
+from rush_loader import FileNotFound, Listing, SlashMissing
 
 from .redirects import with_query
 from .request import Request
@@ -37,6 +38,7 @@ class StaticFiles:
     ``ready[path](conn, method, headers)`` answers for a file that was found before.  It returns
     ``False`` if it cannot, and then the request goes the usual way, as for a path that is not
     there: `methods` has the handlers.  ``is_free(path)`` tells whether no route may be at a path.
+    With `listing`, a folder without an index is answered with a page that lists it.
     """
 
     # A request for 4 KiB that is ready takes 19,900 instructions, and 2,300 more if a Request is
@@ -48,6 +50,7 @@ class StaticFiles:
         http_server: HttpServer,
         files: str | None,
         is_free: Callable[[str], bool],
+        listing: bool = False,
     ) -> None:
         self.ready: dict[str, SendFile] = {}
         self.methods: dict[str, Handler] = dict.fromkeys(("GET", "HEAD"), self._answer)
@@ -56,6 +59,7 @@ class StaticFiles:
         self._files = files
         self._below = len(files) - 1 if files else 0  # where the path for the loader begins
         self._is_free = is_free
+        self._listing = listing
         self._starts: dict[bytes, bytes] = {}  # by head: with the Date line of this second
         self._second_ends = 0.0  # by the clock of the loop
 
@@ -70,8 +74,27 @@ class StaticFiles:
         try:
             self._loader.load(path[self._below :])
         except FileNotFoundError:
-            return False
+            return self._find_listing(path) is not None
         return True
+
+    def _find_listing(self, path: str) -> Listing | None:
+        """What is in the folder at `path`, if it may be listed."""
+        if self._listing and path.endswith("/"):
+            with suppress(FileNotFound):
+                return self._loader.listing(path[self._below :])
+        return None
+
+    def _list(self, request: Request, listing: Listing) -> None:
+        from .pages import HTML, listing_page  # few servers list anything
+
+        args = request.parse_args()
+        page = listing_page(
+            listing,
+            args.get("sort", "name"),
+            descending=args.get("order") == "desc",
+        )
+        headers = (*page.headers, ("Cache-Control", "no-cache"))
+        request.response(page.text, headers=headers, content_type=HTML)
 
     def _answer(self, request: Request) -> None:
         """Answer with the file at the path of the request: a handler."""
@@ -81,6 +104,12 @@ class StaticFiles:
         except SlashMissing as error:
             location = quote(path[: self._below]) + error.location
             request.redirect(with_query(location, request.query), 301)
+            return
+        except FileNotFound:
+            listing = self._find_listing(path)
+            if listing is None:
+                raise
+            self._list(request, listing)
             return
         if path not in self.ready and self._is_free(path):
             if len(self.ready) >= _MOST_READY:
