@@ -1,12 +1,10 @@
 """The `rush` command."""
 
 import argparse
-import importlib
 import logging
 import os
 import re
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from .config import ConfigError, add_arguments, configure, nearest, table
 from .crew import START_FAILED
 from .explain import described
 from .files import place_of
+from .programs import LoadFailed, Mistake, load_server
 from .routing import Router
 from .server import WebServer, say
 from .sockets import CannotListen
@@ -24,6 +23,9 @@ from .top import top
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+_SERVER = "module and name, app:server, or a file: app.py (the name is server by default)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.show_config:
             return _shown(table(settings), 0)
         if server.root is not None and not os.path.isdir(server.root):
-            raise _Mistake(f"no folder {os.fspath(server.root)!r} in {os.getcwd()}")
-        return server.run(on_ready=lambda banner: say(f"{banner}\nCtrl-C stops it."), environ={})
-    except (_Mistake, ConfigError) as mistake:
+            raise Mistake(f"no folder {os.fspath(server.root)!r} in {os.getcwd()}")
+        return server.run(on_ready=options.ready, environ={})
+    except (Mistake, ConfigError) as mistake:
         print(f"rush: {mistake}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -74,10 +76,6 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         flags = re.findall(r"--[a-z-]+", command.format_usage())
         command.error(f"no argument {unknown[0]!r:.80}{nearest(unknown[0].split('=')[0], flags)}")
     return options
-
-
-class _Mistake(Exception):
-    """The command line asks for something that is not there."""
 
 
 def _shown(lines: Iterable[object], status: int) -> int:
@@ -103,7 +101,7 @@ def _explain(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[o
     try:
         return [server.explain(options.method.upper(), options.target)], 0
     except HttpError as error:
-        raise _Mistake(f"no request can ask so ({error.status}): {error}") from error
+        raise Mistake(f"no request can ask so ({error.status}): {error}") from error
 
 
 def _serve(options: argparse.Namespace) -> WebServer:
@@ -113,25 +111,17 @@ def _serve(options: argparse.Namespace) -> WebServer:
 
 
 def _run(options: argparse.Namespace) -> WebServer:
-    module_name, _, name = options.server.partition(":")
-    if "/" in module_name or not all(module_name.split(".")):
-        raise _Mistake(f"{module_name!r} is no name of a module: write app:server for app.py")
-    sys.path.insert(0, os.getcwd())
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if not f"{module_name}.".startswith(f"{missing}."):  # or one that the module itself imports
-            traceback.print_exc()
-            raise SystemExit(START_FAILED) from error
-        hint = ": write app:server for app.py" if module_name.endswith(".py") else ""
-        raise _Mistake(f"no module {missing!r} in {os.getcwd()}{hint}") from error
-    server = getattr(module, name or "server", None)
-    if not isinstance(server, WebServer):
-        servers = [key for key, value in vars(module).items() if isinstance(value, WebServer)]
-        has = f"it has {', '.join(servers)}" if servers else "it has none"
-        raise _Mistake(f"{name or 'server'!r} is no WebServer of module {module_name!r}; {has}")
-    return server
+        return load_server(options.server)
+    except LoadFailed as error:
+        print(error.text, end="", file=sys.stderr)
+        raise SystemExit(START_FAILED) from error
+
+
+def _dev(options: argparse.Namespace) -> WebServer:
+    from .dev.command import begin  # the others need nothing of it
+
+    return begin(options)
 
 
 def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
@@ -143,6 +133,7 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
         title="commands", required=True, metavar="COMMAND", dest="command"
     )
     common = argparse.ArgumentParser(add_help=False)
+    common.set_defaults(ready=lambda banner: say(f"{banner}\nCtrl-C stops it."))
     common.add_argument(
         "--show-config",
         action="store_true",
@@ -175,11 +166,25 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
         allow_abbrev=False,
         help="run a WebServer of a Python module",
         description="Run the WebServer that a module has under a name.",
-        epilog="example: rush run app:server --host 0.0.0.0 --workers 4",
+        epilog="examples: rush run app.py; rush run app:server --host 0.0.0.0 --workers 4",
     )
-    run.add_argument("server", metavar="MODULE:SERVER", help="module and name (by default server)")
+    run.add_argument("server", metavar="MODULE:SERVER", help=_SERVER)
     add_arguments(run)
     run.set_defaults(make=_run)
+
+    dev = commands.add_parser(
+        "dev",
+        parents=[common],
+        allow_abbrev=False,
+        help="run it while it is being written",
+        description="Run the WebServer of a module with one worker, restart it when one of its "
+        "modules is saved, and explain errors to browsers on this machine.",
+        epilog="examples: rush dev app:server; rush dev app.py --port 8000; "
+        "RUSH_EDITOR=vscode rush dev app.py",
+    )
+    dev.add_argument("server", metavar="MODULE:SERVER", help=_SERVER)
+    add_arguments(dev)
+    dev.set_defaults(make=_dev)
     _add_shows(commands)
     _add_top(commands)
     return parser, commands
@@ -219,7 +224,7 @@ def _add_shows(commands: "_Commands") -> None:
         ("explain", _explain, "say who answers a request, and why"),
     ):
         command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
-        command.add_argument("server", metavar="MODULE:SERVER", help="module and name")
+        command.add_argument("server", metavar="MODULE:SERVER", help=_SERVER)
         if show is _explain:
             command.add_argument("method", metavar="METHOD", help="such as GET")
             command.add_argument("target", metavar="TARGET", help="such as '/user/7?x=1'")

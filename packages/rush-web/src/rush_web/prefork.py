@@ -20,13 +20,16 @@ SIGUSR1    log files are opened anew              nothing: so is this
 =========  =====================================  ===========================================
 """
 
+import json
 import logging
 import signal
 from collections.abc import Callable
 from functools import partial
+from time import time
 
 from epollserver import Loop
 
+from .changes import Changes
 from .crew import START_FAILED, Crew, Events
 from .lifeline import Lifeline
 from .logs import reopen_logs
@@ -59,6 +62,7 @@ class Prefork:
     workers serve for the first time; `on_gone` when the workers of this program are gone, with
     another one's in their place perhaps.  `grace` is how long, in seconds, a worker may take to end
     after SIGTERM; it is killed then.  `owner`: who the workers are.  `upstream`: the parent above.
+    With `changes`, it is a reload when one of the program's files has changed.
     """
 
     def __init__(
@@ -74,7 +78,11 @@ class Prefork:
         upstream: Upstream | None = None,
         timeout: float | None = None,
         lifetime: float | None = None,
+        changes: Changes | None = None,
     ) -> None:
+        self._changes = changes
+        # In development a reload is a matter of course.
+        self._note = _log.info if changes is None else _log.debug
         self._sockets = sockets
         self._held = sockets.held()  # after a reload: the new program's
         self._grace = grace
@@ -119,12 +127,16 @@ class Prefork:
         try:
             self._listen_to_signals()
             self._notify.watch(loop)
+            if self._changes is not None and self._upstream is None:
+                self._changes.watch(self._loop, self._renew)
             self._crew.start()
             loop.run()
         finally:
             self._crew.close()
             for program in self._programs():
                 program.end()
+            if self._changes is not None:
+                self._changes.close()
             loop.close()
             self._lifeline.close()
             if self._upstream is not None:
@@ -154,6 +166,8 @@ class Prefork:
 
     def _close_in_worker(self) -> None:
         """Close what only the parent may have."""
+        if self._changes is not None:
+            self._changes.close()
         self._loop.close()
         self._lifeline.hold()
         for program in self._programs():
@@ -234,14 +248,19 @@ class Prefork:
     def _hangup(self) -> None:
         if self._terminal.was_closed():
             self._stop(signal.SIGTERM)
-        elif self._coming is None:
+        else:
+            self._renew()
+
+    def _renew(self) -> None:
+        """Reload; if a reload is under way, begin anew."""
+        if self._coming is None:
             self._reload()
         elif not self._stopping:
             self._reload_again = True
             if self._coming.served:
-                _log.info("a reload has begun already; another one follows")
+                self._note("a reload has begun already; another one follows")
             else:
-                _log.info("the new %s is given up for a newer one", self._coming)
+                self._note("the new %s is given up for a newer one", self._coming)
                 self._coming.signal(signal.SIGKILL)
 
     def _reload(self) -> None:
@@ -249,6 +268,8 @@ class Prefork:
         if self._stopping:
             return
         self._reload_again = False
+        if self._changes is not None:
+            self._changes.began = time()
         self._notify.reloading()
         try:
             self._coming = Program(self._loop, self._lifeline, self._held, self._heard)
@@ -256,7 +277,7 @@ class Prefork:
             _log.error("the program cannot be executed anew, the old one goes on: %s", error)
             self._reload_ended()
         else:
-            _log.info("reload: the new %s starts", self._coming)
+            self._note("reload: the new %s starts", self._coming)
 
     def _reload_ended(self) -> None:
         self._notify.ready()
@@ -266,6 +287,10 @@ class Prefork:
             self._revive()
 
     def _heard(self, program: Program, report: Report, argument: bytes) -> None:
+        if report is Report.FILES:
+            if self._changes is not None:
+                self._changes.add(json.loads(argument))
+            return
         if program is not self._coming or self._stopping:
             return
         if report is Report.DONE:
@@ -278,7 +303,7 @@ class Prefork:
 
     def _take_on(self, program: Program) -> None:
         """The new program serves, so the old one can go."""
-        _log.info("reload: the new %s serves", program)
+        self._note("reload: the new %s serves", program)
         self._revivals = 0
         close_all(self._held)
         self._held = program.take_sockets()
@@ -302,7 +327,9 @@ class Prefork:
             return
         if program is self._coming:
             self._coming = None
-            if not self._reload_again:
+            if self._changes is not None:
+                self._note("the new %s failed", program)  # and has said why
+            elif not self._reload_again:
                 how = how_it_ended(code)
                 _log.error("the new %s %s before all its workers served", program, how)
             if self._current is not None:

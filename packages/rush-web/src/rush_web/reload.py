@@ -35,6 +35,7 @@ from .sockets import Named, close_all
 _HANDOVER = "_RUSH_HANDOVER"
 _MOST_DESCRIPTORS = 200  # in one message; the kernel allows 253 (unix(7))
 _MESSAGE_BYTES = 1 << 16
+_MOST_PATHS = 15  # in one message: each takes 4,096 bytes at most (PATH_MAX)
 
 
 def _folder() -> str:
@@ -77,6 +78,8 @@ class Report(enum.IntEnum):
     """The names of sockets, as JSON; the sockets come with it."""
     DONE = 3
     """All workers serve; how many seconds it may take to end follows."""
+    FILES = 4
+    """What files the program is made of, as JSON; in development."""
 
 
 class Program:
@@ -163,6 +166,9 @@ class Program:
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             self._sockets += zip(json.loads(argument), sockets, strict=True)
             return
+        if report is Report.FILES:
+            self._heard(self, report, argument)
+            return
         self.served = True
         if report is Report.DONE:
             self.done = True
@@ -215,12 +221,17 @@ class Upstream:
         """What the programs before listened to; to be taken over, or closed."""
 
     @staticmethod
+    def is_there() -> bool:
+        """Whether this program was started by a parent that has the sockets; nothing is taken."""
+        handover = os.environ.get(_HANDOVER, "")
+        return bool(handover) and bool(json.loads(handover)["parent"] == os.getppid())
+
+    @staticmethod
     def find() -> "Upstream | None":
         """The parent, if this program was started by one; asked a second time, ``None``."""
+        is_there = Upstream.is_there()
         handover = os.environ.pop(_HANDOVER, "")
-        if not handover or json.loads(handover)["parent"] != os.getppid():
-            return None  # not for us: for a program that has started us
-        return Upstream(handover)
+        return Upstream(handover) if is_there else None  # else it is for who has started us
 
     def watch(self, loop: Loop, obey: Callable[[Command, int], object]) -> None:
         """Call ``obey(command, number)`` from now on."""
@@ -250,6 +261,13 @@ class Upstream:
                 [sock.fileno() for _, sock in part],
             )
         self._control.send(b"%c%.3f" % (Report.DONE, grace))
+
+    def made_of(self, files: Iterable[str]) -> None:
+        """Report what files the program is made of: when one changes, it is to be reloaded."""
+        paths = sorted(files)
+        for start in range(0, len(paths), _MOST_PATHS):
+            part = json.dumps(paths[start : start + _MOST_PATHS])
+            self._control.send(bytes((Report.FILES,)) + part.encode())
 
     def close(self) -> None:
         """Close what belongs to it; in a worker, the copies."""

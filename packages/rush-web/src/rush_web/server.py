@@ -15,6 +15,7 @@ from rush_loader import Loader, Mounts
 from .access_format import lines_maker
 from .access_log import AccessLog
 from .blocking import QUEUE, THREADS, check_threads
+from .changes import Changes
 from .check import Problem, find_problems
 from .config import configure
 from .crew import START_FAILED
@@ -155,6 +156,8 @@ class WebServer(Group):
         self.metrics = metrics
         self.health = health
         self.status_port = status_port
+        self.changes: Changes | None = None
+        """What a reload follows by itself, in development."""
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
@@ -236,6 +239,8 @@ class WebServer(Group):
         configure(self, environ)
         owner = self._check()
         upstream = Upstream.find()
+        if upstream is not None and self.changes is not None:
+            upstream.made_of(self.changes.own())
         loader = self._open_loader()
         ends = _Once(partial(self._end, loader))
         try:
@@ -346,6 +351,7 @@ class WebServer(Group):
                 upstream=upstream,
                 timeout=self.worker_timeout,
                 lifetime=self.recycle_seconds,
+                changes=self.changes,
             ).run()
 
     def _addresses(self) -> list[tuple[str, int] | str]:

@@ -150,7 +150,7 @@ def _frame(frame: FrameType, line: int, columns: tuple[int, int] | None) -> Fram
         shown_file=_short(file),
         line=line,
         function=getattr(code, "co_qualname", code.co_name),  # since 3.11
-        own=_is_own(file),
+        own=is_own(file),
         first_line=first,
         lines=lines,
         columns=_in_characters(source, line, columns),
@@ -198,7 +198,7 @@ def _is_ours(file: str) -> bool:
     return file.startswith(_OURS)
 
 
-def _is_own(file: str) -> bool:
+def is_own(file: str) -> bool:
     """Whether a file is the application's."""
     if file.startswith("<") or _is_ours(file):
         return False
