@@ -267,10 +267,14 @@ def test_a_port_in_use(said, rush, site):
     port = str(first.address[1])
     status, output, errors = said("serve", "public", "--port", port)
     assert (status, output) == (1, "")
-    assert errors == (
+    what, who, free = errors.splitlines()
+    assert what == (
         f"rush: cannot listen at 127.0.0.1:{port}: Address already in use"
-        "; stop who listens there, or take another (port 0: any free one)\n"
+        "; stop who listens there, or take another (port 0: any free one)"
     )
+    assert f"port {port} is taken by " in who
+    assert f"(pid {first.pid}), and 2 more" in who
+    assert re.fullmatch(r" +the next one that is free: --port \d+", free)
     assert first.get().body == b"index"
     assert first.stop() == 0
 

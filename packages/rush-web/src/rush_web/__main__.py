@@ -15,10 +15,11 @@ from .config import ConfigError, add_arguments, configure, nearest, table
 from .crew import START_FAILED
 from .explain import described
 from .files import place_of
+from .occupied import advice
 from .programs import LoadFailed, Mistake, load_server
 from .routing import Router
 from .server import WebServer, say
-from .sockets import CannotListen
+from .sockets import CannotListen, addresses_of
 from .top import top
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130  # before there was a server to stop
     except CannotListen as error:
-        print(f"rush: {error.strerror}", file=sys.stderr)
+        lines = advice(error, addresses_of(server.bind, server.host, server.port))
+        print(f"rush: {error.strerror}", *lines, sep="\n      ", file=sys.stderr)
         return 1
     except OSError as error:  # of a file that an option names
         print(f"rush: {error}", file=sys.stderr)

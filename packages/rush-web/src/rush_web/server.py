@@ -32,7 +32,7 @@ from .privileges import Owner, find_owner
 from .reload import Upstream
 from .routing import Handler
 from .serving import QUICK_GRACE, make_worker, serve
-from .sockets import CannotListen, Sockets, parse_address, shown_address
+from .sockets import CannotListen, Sockets, addresses_of, shown_address
 from .titles import set_title
 from .tls import make_context
 
@@ -355,11 +355,7 @@ class WebServer(Group):
             ).run()
 
     def _addresses(self) -> list[tuple[str, int] | str]:
-        if self.bind:
-            return [parse_address(address) for address in self.bind]
-        if self.host.startswith("unix:"):
-            return [parse_address(self.host)]
-        return [(self.host, self.port)]
+        return addresses_of(self.bind, self.host, self.port)
 
     def _access_log(self, stack: contextlib.ExitStack, owner: Owner) -> AccessLog | None:
         if not self.access_log:

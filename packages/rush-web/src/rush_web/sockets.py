@@ -50,6 +50,13 @@ def parse_address(text: str) -> tuple[str, int] | str:
     return host, int(port)
 
 
+def addresses_of(bind: Sequence[str], host: str, port: int) -> "list[tuple[str, int] | str]":
+    """The addresses that these three options mean, as `epollserver.bind` has them."""
+    if bind:
+        return [parse_address(address) for address in bind]
+    return [parse_address(host) if host.startswith("unix:") else (host, port)]
+
+
 def parse_addresses(text: str) -> tuple[str, ...]:
     """Addresses as `parse_address` reads them, with commas between them."""
     addresses = tuple(address.strip() for address in text.split(","))
