@@ -16,6 +16,7 @@ from .answers import Replies, Reply
 from .cache import AutoUpdatingCache
 from .cache_control import CacheControl
 from .codings import TWINS, compressed
+from .errands import OnChange
 from .errors import FileNotFound, IsDirectory, SlashMissing
 from .file import File
 from .listing import Listing, list_directory
@@ -168,6 +169,16 @@ class Loader:
                 self.load(path)
                 found += 1
         return found
+
+    def on_change(self, callback: OnChange) -> OnChange:
+        """Have ``callback(paths, kind)`` called when files that are cached have changed.
+
+        As `AutoUpdatingCache.on_change`; `paths` are absolute.  Returns `callback`.
+        Raises `TypeError` if the loader was given a cache that cannot tell.
+        """
+        if not isinstance(self._cache, AutoUpdatingCache):
+            raise TypeError(f"{self._cache!r:.80} is a cache that does not tell of changes")
+        return self._cache.on_change(callback)
 
     def close(self) -> None:
         """Close the cache, also one that was given."""

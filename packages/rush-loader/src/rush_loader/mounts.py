@@ -8,6 +8,7 @@ from urllib.parse import quote
 from rush_http import Headers
 
 from .answers import Reply
+from .errands import OnChange
 from .errors import FileNotFound, SlashMissing
 from .file import File
 from .listing import Listing
@@ -84,6 +85,12 @@ class Mounts:
                 with suppress(*([FileNotFound] if below else [])):
                     found += loader.cache_files(path[len(prefix) - 1 :])
         return found
+
+    def on_change(self, callback: OnChange) -> OnChange:
+        """Have ``callback(paths, kind)`` called by every loader: see `Loader.on_change`."""
+        for _, loader in self._loaders:
+            loader.on_change(callback)
+        return callback
 
     def close(self) -> None:
         """Close every loader, and its cache."""

@@ -109,7 +109,11 @@ def _explain(server: WebServer, options: argparse.Namespace) -> tuple[Iterable[o
 def _serve(options: argparse.Namespace) -> WebServer:
     if options.fallback is not None:
         options.fallback = "/" + options.fallback.lstrip("/")
-    return WebServer(root=options.directory, files="/")
+    server = WebServer(root=options.directory, files="/")
+    if options.live:
+        server.development = server.live = True
+        server.workers = 1
+    return server
 
 
 def _run(options: argparse.Namespace) -> WebServer:
@@ -149,7 +153,7 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
         help="serve the files of a folder",
         description="Serve the files of a folder, with index.html for folders.",
         epilog="examples: rush serve public --port 8000 --workers 2; rush serve ~/photos --list; "
-        "rush serve dist --fallback index.html",
+        "rush serve dist --fallback index.html; rush serve site --live",
     )
     serve.add_argument("directory", metavar="DIR", help="the folder")
     serve.add_argument(
@@ -158,6 +162,11 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
         action="store_const",
         const="yes",
         help="list folders that have no index.html (RUSH_LISTING)",
+    )
+    serve.add_argument(
+        *("--live",),
+        action="store_true",
+        help="reload pages in browsers when their files are saved; with one worker",
     )
     add_arguments(serve, without=("root", "files", "listing"))
     serve.set_defaults(make=_serve)

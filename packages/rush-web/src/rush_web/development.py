@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rush_http import Headers, HttpServer, Protocol
+from rush_http import TEXT, HeaderLines, Headers, HttpServer, Protocol
 from rush_loader import Loader
 
+from .answering import checked_body, pairs
 from .failures import ErrorKind
 from .handlers import HandlersManager
 from .names import named
@@ -17,6 +18,10 @@ from .routing import Handler, Route
 if TYPE_CHECKING:
     from epollserver import Connection
     from rush_loader import Mounts
+
+
+_OF_PAGES = ("GET", "HEAD")
+_SAID = frozenset({"content-type", "cache-control"})
 
 
 class StaleRequest(RuntimeError):
@@ -32,7 +37,8 @@ class DevelopmentManager(HandlersManager):
 
     For development: it takes longer, and raises `StaleRequest` where another one would mix up two
     requests.  Where no error handler is, clients on this machine get pages that explain: what
-    failed, where, with which values, or why no route was picked.
+    failed, where, with which values, or why no route was picked.  With `live`, pages hear of saved
+    files and of restarts, by a script that is put into them.
     """
 
     def __init__(
@@ -42,18 +48,26 @@ class DevelopmentManager(HandlersManager):
         redirects: Mapping[str, Redirect],
         loader: "Loader | Mounts",
         http_server: HttpServer,
+        live: bool = False,
         **options: Any,
     ) -> None:
         from .dev.answers import Explanations  # production never needs it
 
         routes = list(handlers)
-        super().__init__(routes, err_handlers, redirects, loader, http_server, **options)
+        self._live = live
+        more: list[Route] = []
+        if live:
+            from .dev.live import Live
+
+            more = Live(loader).routes()
+        super().__init__([*more, *routes], err_handlers, redirects, loader, http_server, **options)
         files: str | None = options.get("files")
         where = f" of {loader.root}" if isinstance(loader, Loader) else ""
         self._failures.built_in = Explanations(
             http_server,
             routes,
             "" if files is None else f"There is no such file{where} below {files}, either.",
+            live=live,
         )
         self._loader = loader
         self._encode_json = self._request.encode_json
@@ -79,8 +93,12 @@ class DevelopmentManager(HandlersManager):
         finally:
             request.__class__ = _Stale
 
+    def _is_free(self, path: str) -> bool:
+        return not self._live and super()._is_free(path)  # else pages are sent without the script
+
     def _fresh(self, handled_by: str) -> "_Fresh":
-        request = _Fresh(
+        kind = _Live if self._live else _Fresh
+        request = kind(
             self._http_server,
             self._loader,
             self._failures.answer,
@@ -103,6 +121,39 @@ class _Fresh(Request):
     __slots__ = ("handled_by",)
 
     handled_by: str
+
+
+class _Live(_Fresh):
+    """A request whose pages get the script of live reload."""
+
+    __slots__ = ()
+
+    def response(
+        self,
+        body: str | bytes = b"",
+        code: int | None = None,
+        headers: HeaderLines | Mapping[str, str] = (),
+        *,
+        content_type: str = TEXT,
+    ) -> None:
+        if content_type.startswith("text/html"):
+            from .dev.live import with_script
+
+            body = with_script(body.encode() if isinstance(body, str) else checked_body(body))
+        super().response(body, code, headers, content_type=content_type)
+
+    def response_file(
+        self, path: str, code: int | None = None, headers: HeaderLines | Mapping[str, str] = ()
+    ) -> None:
+        file = self._loader.load(path)
+        content, kind = file.content, file.content_type
+        lines = [*pairs(headers)]
+        is_page = kind.startswith("text/html") and self.method in _OF_PAGES
+        if content is None or not is_page or any(name.lower() in _SAID for name, _ in lines):
+            super().response_file(path, code, lines)
+        else:
+            lines.append(("Cache-Control", "no-store"))
+            self.response(content, code, lines, content_type=kind)
 
 
 class _Stale(_Fresh):

@@ -156,6 +156,8 @@ class WebServer(Group):
         self.metrics = metrics
         self.health = health
         self.status_port = status_port
+        self.live = False
+        """Whether pages reload when what they are made of is saved; in development only."""
         self.changes: Changes | None = None
         """What a reload follows by itself, in development."""
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []

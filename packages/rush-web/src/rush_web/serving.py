@@ -91,6 +91,7 @@ def make_worker(
         exclusive=exclusive,
     )
     kind = DevelopmentManager if server.development else HandlersManager
+    more = {"live": server.live} if server.development else {}
     manager = kind(
         server.routes if watched is None else watched.routes(),
         server.error_handlers,
@@ -105,6 +106,7 @@ def make_worker(
         blocking_queue=server.blocking_queue,
         hooks=server.hooks,
         json=server.json,
+        **more,
     )
     # Bound, not the object: 1,200 instructions less for each request
     # (tests/bench/rush-loader/instructions.py).

@@ -29,9 +29,18 @@ class Explanations:
 
     For clients on this machine, see `may_see`; all others get what production answers.
     `routes` are those of the program; `files` says in words where files are looked for, if at all.
+    With `live` the pages come back by themselves when it is mended.
     """
 
-    def __init__(self, http_server: HttpServer, routes: "Sequence[Route]", files: str = "") -> None:
+    def __init__(
+        self,
+        http_server: HttpServer,
+        routes: "Sequence[Route]",
+        files: str = "",
+        *,
+        live: bool = False,
+    ) -> None:
+        self._live = live
         self._http_server = http_server
         self._routes = routes
         self._files = files
@@ -47,7 +56,7 @@ class Explanations:
         if not isinstance(error, HttpError) or error.status >= 500 or failure.own_frames:
             _answer(
                 request,
-                lambda: error_page(failure, asked),
+                lambda: error_page(failure, asked, live=self._live),
                 lambda: error_text(failure, asked),
                 lambda: error_data(failure, asked),
             )
@@ -67,7 +76,7 @@ class Explanations:
         files = self._files
         _answer(
             request,
-            lambda: missing_page(status, asked.line, found, files),
+            lambda: missing_page(status, asked.line, found, files, live=self._live),
             lambda: missing_text(status, asked.line, found, files),
             lambda: missing_data(status, asked.line, found),
         )

@@ -38,6 +38,7 @@ def begin(options: argparse.Namespace) -> WebServer:
             raise
         _wait_for_save(error, began)
     server.development = True
+    server.live = True
     server.workers = 1
     server.changes = Changes(own_files, _tell, began)
     options.ready = _ready_again if again else _ready

@@ -54,7 +54,9 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def error_page(failure: Failure, asked: Asked, *, editor: str | None = None) -> Page:
+def error_page(
+    failure: Failure, asked: Asked, *, editor: str | None = None, live: bool = False
+) -> Page:
     """The page: what failed, where, with which values, for which request, and how to repeat it."""
     pattern = _pattern(os.environ.get("RUSH_EDITOR", "") if editor is None else editor)
     main = (
@@ -72,7 +74,7 @@ def error_page(failure: Failure, asked: Asked, *, editor: str | None = None) -> 
         '<p class="note">This page is shown in development only, and to this machine only.</p>\n'
     )
     title = f"{failure.kind}: {_first_line(failure.message)}"[:120]
-    return page(title, main, scripts=("error.js",), kind="error")
+    return page(title, main, scripts=("error.js", *(["live.js"] if live else [])), kind="error")
 
 
 def error_text(failure: Failure, asked: Asked) -> str:

@@ -7,7 +7,9 @@ from ..pages import Page, page
 from .missing import Miss
 
 
-def missing_page(status: int, line: str, found: Sequence[Miss], files: str = "") -> Page:
+def missing_page(
+    status: int, line: str, found: Sequence[Miss], files: str = "", *, live: bool = False
+) -> Page:
     """The page: `line` is the request, `found` the routes, `files` what is known of files."""
     what = {404: "Nothing answers this", 405: "Not for this method"}.get(status, "Not answered")
     main = (
@@ -17,7 +19,8 @@ def missing_page(status: int, line: str, found: Sequence[Miss], files: str = "")
         + (f"<p>{escape(files)}</p>\n" if files else "")
         + '<p class="note">This page is shown in development only, and to this machine only.</p>\n'
     )
-    return page(f"{status} {line}"[:120], main, kind="error")
+    scripts = ("live.js",) if live else ()
+    return page(f"{status} {line}"[:120], main, scripts=scripts, kind="error")
 
 
 def missing_text(status: int, line: str, found: Sequence[Miss], files: str = "") -> str:

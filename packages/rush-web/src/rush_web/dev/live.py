@@ -1,0 +1,72 @@
+"""Live reload: pages hear of what was saved, by server-sent events.
+
+A saved style sheet is swapped in the page, anything else that was served reloads it; so does
+another version of the server.
+"""
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from ..pages.layout import part
+from ..routing import Route
+
+if TYPE_CHECKING:
+    from rush_loader import Loader, Mounts
+
+    from ..events import EventStream
+    from ..request import Request
+
+EVENTS: Final = "/_rush/live"
+SCRIPT: Final = "/_rush/live.js"
+
+_TAG = f'<script src="{SCRIPT}"></script>\n'.encode()
+# What the script itself begins with, where a page of ours has it within.
+_OURS = b"// Live reload: news of saved files"
+_RETRY_MILLISECONDS = 200
+
+
+class Live:
+    """The pages that are open, each with its stream; told when a file of `loader` has changed."""
+
+    def __init__(self, loader: "Loader | Mounts") -> None:
+        self._streams: set[EventStream] = set()
+        self._version = os.urandom(8).hex()
+        with suppress(TypeError):  # by a cache that tells nothing only restarts are heard of
+            loader.on_change(self._changed)
+
+    def routes(self) -> list[Route]:
+        """What answers the script."""
+        return [Route(EVENTS, self._events), Route(SCRIPT, _script)]
+
+    def _events(self, request: "Request") -> None:
+        stream = request.events(retry=_RETRY_MILLISECONDS)
+        self._streams.add(stream)
+        stream.on_gone(lambda: self._streams.discard(stream))
+        stream.send(self._version, event="version")
+
+    def _changed(self, paths: list[str], kind: str) -> None:
+        """Tell the pages; in a thread of the cache."""
+        names = [os.path.basename(path) for path in paths]
+        are_styles = all(name.endswith(".css") for name in names)
+        for stream in list(self._streams):
+            if are_styles:
+                stream.send(names, event="style")
+            else:
+                stream.send("", event="reload")
+
+
+def with_script(body: bytes) -> bytes:
+    """A page with the script at the end of its body; as it is, if it has one already."""
+    if SCRIPT.encode() in body or _OURS in body:
+        return body
+    end = body.lower().rfind(b"</body>")
+    return body + _TAG if end < 0 else body[:end] + _TAG + body[end:]
+
+
+def _script(request: "Request") -> None:
+    request.response(
+        part("live.js"),
+        headers=(("Cache-Control", "no-cache"),),
+        content_type="text/javascript; charset=utf-8",
+    )
