@@ -2,12 +2,12 @@
 
     python tests/bench/instructions.py [LAYER] [plaintext|hostile|pipelined]
 
-LAYER is ``http``, ``web``, ``box`` (with the black box as well), ``metrics`` or ``access`` (also
-with counters of answers, or a log of the combined format).  Counted by valgrind (Debian: valgrind)
-while 16 keep-alive connections ask for "Hello, World!"; starting and ending do not count, nor does
-the kernel's part.  ``hostile``: a browser's nine header lines, of which three, and the query, are
-new each time.  Two runs differ by 200: how malloc(3) finds room for what recv(2) returns changes
-with whatever else was allocated.
+LAYER is ``http``, ``wsgi``, ``web``, ``box`` (with the black box as well), ``metrics`` or
+``access`` (also with counters of answers, or a log of the combined format).  Counted by valgrind
+(Debian: valgrind) while 16 keep-alive connections ask for "Hello, World!"; starting and ending do
+not count, nor does the kernel's part.  ``hostile``: a browser's nine header lines, of which three,
+and the query, are new each time.  Two runs differ by 200: how malloc(3) finds room for what recv(2)
+returns changes with whatever else was allocated.
 """
 
 import os
@@ -35,6 +35,17 @@ def hello(request):
 server = HttpServer(("127.0.0.1", 0))
 manager = HandlersManager([Route("/", hello)], {}, {}, Loader("."), server)
 server.on_message_complete = manager
+print(server.address[1], flush=True)
+server.run()
+"""
+WSGI = """
+from rush_http import HttpServer
+from rush_http.wsgi import WsgiApp
+def hello(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [b"Hello, World!"]
+server = HttpServer(("127.0.0.1", 0))
+WsgiApp(hello, server)
 print(server.address[1], flush=True)
 server.run()
 """
@@ -67,6 +78,7 @@ server.run()
 PROGRAMS = {
     "http": HTTP,
     "web": WEB,
+    "wsgi": WSGI,
     **{kind: BOX.format(kind=kind) for kind in ("box", "metrics", "access")},
 }
 PLAIN = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n\r\n"

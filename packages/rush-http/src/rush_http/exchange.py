@@ -27,12 +27,13 @@ This file is the side of the requests; `Outgoing` is the side of the answers.
 """
 
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from epollserver import Connection, Reason
 
 from .errors import REASONS, HttpError
 from .head import Head
+from .headers import Headers
 from .outgoing import Outgoing
 from .parser import END, Event
 from .peer import Peer
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from .server import HttpServer
 
 _log = logging.getLogger("rush_http")
+
+_NO_ENVIRON: Final[dict[str, Any]] = {}
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -59,7 +62,10 @@ class Exchange(Outgoing):
     render answers; all else is the server's.
     """
 
-    __slots__ = ("_request", "_requests", "_shown", "peer", "upload")
+    __slots__ = (
+        *("_request", "_requests", "_shown", "environ", "environ_headers"),
+        *("peer", "upload"),
+    )
 
     def __init__(self, server: "HttpServer") -> None:
         super().__init__(server)
@@ -68,6 +74,9 @@ class Exchange(Outgoing):
         self._shown: Head | None = None  # what `on_head_complete` has seen: it is counted
         self.upload: Upload | None = None  # that body
         self.peer: Peer | Literal[False] | None = None  # not asked for yet; False: there is none
+        # What a WSGI application has been told of these headers, to be copied for the next request.
+        self.environ_headers: Headers | None = None
+        self.environ: dict[str, Any] = _NO_ENVIRON
 
     def feed(self, conn: Connection, data: bytes) -> None:
         """Answer every complete request in `data`, in order, and write the answers together."""

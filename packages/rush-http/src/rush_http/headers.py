@@ -89,6 +89,16 @@ class Headers(Mapping[str, str]):
             values = self._read()
         return values
 
+    def known_part(self) -> tuple["Headers", list[str]] | None:
+        """The headers that these begin with, if they were taken from memory, and the lines after.
+
+        The lines are as they were sent.
+        """
+        if self._values is not None:
+            return None
+        first, text, at = self._unread
+        return first, text[at:-4].split("\r\n")
+
     # Two threads may both do what follows: they come to the same.
 
     def _find_selectors(self) -> dict[str, str]:

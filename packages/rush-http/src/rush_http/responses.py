@@ -141,7 +141,7 @@ def render(
     try:
         length = _lengths[len(body)]
     except KeyError:
-        length = _length(len(body))
+        length = content_length_end(len(body))
     return b"".join((start, connection_line, length, b"" if head_only else body))
 
 
@@ -209,7 +209,11 @@ _lengths: dict[int, bytes] = {}
 _MOST = 1024
 
 
-def _length(size: int) -> bytes:
+def content_length_end(size: int) -> bytes:
+    """The ``Content-Length`` line and the empty line after it: the end of a head."""
+    line = _lengths.get(size)
+    if line is not None:
+        return line
     line = b"Content-Length: %d\r\n\r\n" % size
     if len(_lengths) >= _MOST:
         _lengths.clear()

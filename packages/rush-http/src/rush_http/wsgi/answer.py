@@ -22,19 +22,13 @@ from ..responses import is_bodiless
 from ..streams import ResponseStream
 from .environ import Environ
 from .files import FileWrapper, span
+from .started import HeaderList, Started, StartedMemo
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 Write = Callable[[bytes], object]
 Application = Callable[[Environ, Callable[..., Write]], Iterable[bytes]]
 """An application: gets the environ and ``start_response``, returns pieces of the body."""
 
-# Fields that are about one connection (RFC 9110, 7.6.1): an application may not set them.
-_HOP_BY_HOP: Final = frozenset(
-    {
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"),
-        *("trailer", "trailers", "transfer-encoding", "upgrade", "proxy-connection"),
-    }
-)
 # Lists of pieces are sent as one answer up to this; above it, copying costs more than it saves.
 _WHOLE_BYTES: Final = 1 << 18
 
@@ -47,22 +41,16 @@ class Answer(ABC):
     Whatever happens, the iterable's ``close()`` is called once, and the input is closed.
     """
 
-    __slots__ = (
-        *("_body", "_iterable", "content_type", "environ", "headers", "length"),
-        *("status", "stream"),
-    )
+    __slots__ = ("_body", "_iterable", "_memo", "environ", "started", "stream")
 
-    def __init__(self, environ: Environ, body: object) -> None:
-        """`body` is the input, which is closed at the end if it can be."""
-        environ["wsgi.input"] = body
+    def __init__(self, environ: Environ, body: object, memo: StartedMemo) -> None:
+        """`body` is the input, which is closed at the end; ``None``: that is another's to do."""
         self.environ = environ
-        self._body: object = body  # the application may put another one there
-        self.status = 0  # until start_response
-        self.headers: list[tuple[str, str]] = []
-        self.content_type: str | None = None
-        self.length: int | None = None
-        self.stream: ResponseStream | None = None  # once a part of the answer is on its way
+        self._body = body
+        self._memo = memo
         self._iterable: Iterable[bytes] | None = None
+        self.started: Started | None = None
+        self.stream: ResponseStream | None = None  # once a part of the answer is on its way
 
     # How it gets to the client
 
@@ -85,7 +73,7 @@ class Answer(ABC):
     # What the application does
 
     def start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+        self, status: str, headers: HeaderList, exc_info: ExcInfo | None = None
     ) -> Write:
         """Take status and headers; see PEP 3333."""
         if exc_info is not None:
@@ -94,29 +82,14 @@ class Answer(ABC):
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # no cycle of frame and traceback
-        elif self.status:
+        elif self.started is not None:
             raise RuntimeError("start_response was called already: a second call needs exc_info")
-        code = status[:3]
-        if not (code.isascii() and code.isdigit()) or status[3:4] not in ("", " "):
-            raise ValueError(f"a status is text such as '200 OK', not {status!r:.80}")
-        self.status = int(code)
-        self.headers, self.content_type, self.length = [], None, None
-        for name, value in headers:
-            self._take_header(name, value)
+        said: tuple[Any, ...] = (status, *headers)
+        try:
+            self.started = self._memo.known[said]
+        except (KeyError, TypeError):  # not met before, or no tuples
+            self.started = self._memo.started(status, said[1:])
         return self.write
-
-    def _take_header(self, name: str, value: str) -> None:
-        lower = name.lower()
-        if lower == "content-type":
-            self.content_type = value
-        elif lower == "content-length":
-            if not (value.isascii() and value.isdigit()):
-                raise ValueError(f"Content-Length is no number: {value!r:.80}")
-            self.length = int(value)
-        elif lower in _HOP_BY_HOP:
-            raise ValueError(f"{name!r:.80} is about one connection: the server sets it (PEP 3333)")
-        elif lower != "date":  # the server has its own
-            self.headers.append((name, value))
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body at once: what ``start_response`` returns."""
@@ -127,16 +100,17 @@ class Answer(ABC):
     def run(self, application: Application) -> None:
         """Call the application, and answer.  Raises what it raises before any answer has begun."""
         try:
-            self._iterable = result = application(self.environ, self.start_response)
-            if isinstance(result, FileWrapper) and self._send_file(result):
-                return
-            if type(result) is list or type(result) is tuple:
+            result = application(self.environ, self.start_response)
+            if type(result) is list or type(result) is tuple:  # without a close()
                 if len(result) == 1:
-                    self._send_whole(result[0])
+                    self.send_whole(result[0])
                     return
                 if sum(map(len, result)) <= _WHOLE_BYTES:
-                    self._send_whole(b"".join(map(_bytes, result)))
+                    self.send_whole(b"".join(map(_bytes, result)))
                     return
+            self._iterable = result
+            if isinstance(result, FileWrapper) and self._send_file(result):
+                return
             self._send_iterated(iter(result))
         except BaseException as error:
             self.end()
@@ -164,27 +138,31 @@ class Answer(ABC):
     def _send_file(self, wrapper: FileWrapper) -> bool:
         """Let the kernel send it, if it can."""
         place = span(wrapper)
-        if place is None or self.stream is not None or not self.status:
+        started = self.started
+        if place is None or self.stream is not None or started is None:
             return False
         offset, left = place
-        if self.length is not None and self.length > left:
+        length = started.length
+        if length is not None and length > left:
             return False  # less than announced: as for all others
-        count = left if self.length is None else self.length
-        if is_bodiless(self.status):
+        count = left if length is None else length
+        if is_bodiless(started.status):
             return False
         self.respond_file(_Sent(wrapper, self.end), offset, count)
         return True
 
-    def _send_whole(self, body: bytes) -> None:
+    def send_whole(self, body: bytes) -> None:
+        """Answer with all that there is."""
         if self.stream is not None:
             self.stream.write(_bytes(body))
             self.stream.finish()
         else:
-            self._check_started()
-            if is_bodiless(self.status):
+            started = self.said()
+            if is_bodiless(started.status):
                 self.respond(b"")
-            elif self.length is None or self.length == len(body):
-                if not body and self.length is None and self.environ["REQUEST_METHOD"] == "HEAD":
+            elif started.length is None or started.length == len(body):
+                head_only = self.environ["REQUEST_METHOD"] == "HEAD"
+                if not body and started.length is None and head_only:
                     self.open_stream().finish()  # how long it would be is not known
                 else:
                     self.respond(_bytes(body))
@@ -202,10 +180,10 @@ class Answer(ABC):
                 first = _bytes(piece)
                 break
         else:
-            self._send_whole(b"")
+            self.send_whole(b"")
             return
-        self._check_started()
-        if self.stream is None and self.length == len(first):
+        started = self.said()
+        if self.stream is None and started.length == len(first):
             self.respond(first)
             for more in pieces:
                 if more:
@@ -215,9 +193,11 @@ class Answer(ABC):
         else:
             self.send_pieces(_chained(first, pieces))
 
-    def _check_started(self) -> None:
-        if not self.status:
+    def said(self) -> Started:
+        """Status and headers; raises `RuntimeError` if the application has named none."""
+        if self.started is None:
             raise RuntimeError(f"{self.what()} has not called start_response")
+        return self.started
 
 
 class _Sent:

@@ -11,16 +11,18 @@ from epollserver import Connection, SendableFile
 
 from ..deferred import Deferred
 from ..errors import ServiceUnavailable
-from ..grammar import Protocol
+from ..exchange import Exchange
+from ..grammar import HTTP_1_1, Protocol
 from ..head import Head
 from ..headers import Headers
 from ..pool import Pool
 from ..streams import ResponseStream
 from ..uploads import BodyReceiver
 from .answer import Answer, Application
-from .environ import Environ, Environs
+from .environ import PROTOCOLS, Environ, Environs
 from .files import FileWrapper
 from .input import BodyFile, SpooledBody
+from .started import StartedMemo
 
 if TYPE_CHECKING:
     from tempfile import SpooledTemporaryFile
@@ -83,9 +85,11 @@ class WsgiApp:
             "wsgi.file_wrapper": FileWrapper,
             **environ,
         }
-        self._environs = Environs(base, script_name)
+        self._environs = Environs(base, script_name, http_server.peer)
+        self._script_name = script_name
+        self._memo = StartedMemo()
         if install:
-            http_server.on_message_complete = self
+            http_server.on_message_complete = self.__call__  # bound: 1,200 instructions less
             http_server.on_head_complete = self.on_head_complete
 
     def __call__(
@@ -99,32 +103,45 @@ class WsgiApp:
         headers: Headers,
     ) -> None:
         """Answer one request: ``http_server.on_message_complete``."""
-        peer = self._server.peer(conn)
-        environ = self._environs.environ(protocol, method, path, query, headers, peer)
+        exchange: Exchange = conn.data
+        # What `Environs.environ` does, for the headers of the request before.
+        if headers is exchange.environ_headers:
+            environ: Environ = exchange.environ.copy()
+        else:
+            environ = self._environs.fields(exchange, headers, conn)
+        if self._script_name or not path.isascii():
+            path = self._environs.path_info(environ, path)
+        environ["REQUEST_METHOD"] = method
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        if protocol is not HTTP_1_1:
+            environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
         if body:
             environ["CONTENT_LENGTH"] = str(len(body))  # also if it was chunked
+        environ["wsgi.input"] = io.BytesIO(body)
         if self._threads:
-            self._submit(_InThread(environ, io.BytesIO(body), self._server.defer(conn)))
+            self._submit(_InThread(environ, None, self._memo, self._server.defer(conn)))
         else:
-            _OnLoop(environ, io.BytesIO(body), self._server, conn).run(self._app)
+            _OnLoop(environ, None, self._memo, self._server, conn).run(self._app)
 
     def on_head_complete(self, conn: Connection, head: Head) -> BodyReceiver | None:
         """Take a body that is not small: ``http_server.on_head_complete``."""
         if not head.chunked and head.content_length <= WHOLE_BYTES:
             return None
-        peer = self._server.peer(conn)
-        environ = self._environs.environ(*head.message, peer)
+        environ = self._environs.environ(*head.message, conn)
         if self._threads:
             deferred = self._server.defer(conn)
 
             def start() -> None:
-                self._submit(_InThread(environ, _Buffered(reader), deferred))
+                environ["wsgi.input"] = body = _Buffered(reader)
+                self._submit(_InThread(environ, body, self._memo, deferred))
 
             reader = BodyFile(self._body_bytes, start)
             return reader
 
         def run(file: "SpooledTemporaryFile[bytes]") -> None:
-            _OnLoop(environ, file, self._server, conn).run(self._app)
+            environ["wsgi.input"] = file
+            _OnLoop(environ, file, self._memo, self._server, conn).run(self._app)
 
         return SpooledBody(self._body_bytes, run)
 
@@ -154,40 +171,71 @@ class _OnLoop(Answer):
     __slots__ = ("_conn", "_server")
 
     def __init__(
-        self, environ: Environ, body: object, server: "HttpServer", conn: Connection
+        self,
+        environ: Environ,
+        body: object,
+        memo: StartedMemo,
+        server: "HttpServer",
+        conn: Connection,
     ) -> None:
-        super().__init__(environ, body)
+        self._body = body
+        self._memo = memo
         self._server = server
         self._conn = conn
+        self.environ = environ
+        self.started = self.stream = self._iterable = None
+
+    def send_whole(self, body: bytes) -> None:
+        started = self.started
+        if (
+            started is not None
+            and started.quick
+            and type(body) is bytes
+            and (started.length is None or started.length == len(body))
+            and self.stream is None
+        ):
+            exchange: Exchange = self._conn.data
+            head = exchange.head
+            if head is not None and head.method != "HEAD" and not exchange.connection_line:
+                # What `respond` does.
+                self._server.send(self._conn, started.answer(body))
+                if self._iterable is not None or self._body is not None:
+                    self.end()
+                return
+        super().send_whole(body)
 
     def respond(self, body: bytes) -> None:
+        said = self.said()
         self._server.respond(
-            self._conn, body, self.status, self.headers, content_type=self.content_type
+            self._conn, body, said.status, said.headers, content_type=said.content_type
         )
 
     def respond_file(self, file: SendableFile, offset: int, count: int) -> None:
+        said = self.said()
         self._server.respond_file(
             self._conn,
-            *(file, offset, count, self.status, self.headers),
-            content_type=self.content_type,
+            *(file, offset, count, said.status, said.headers),
+            content_type=said.content_type,
         )
 
     def open_stream(self) -> ResponseStream:
+        said = self.said()
         return self._server.start_stream(
             self._conn,
-            *(self.status, self.headers),
-            content_type=self.content_type,
-            length=self.length,
+            *(said.status, said.headers),
+            content_type=said.content_type,
+            length=said.length,
         )
 
     def send_pieces(self, pieces: Iterator[bytes]) -> None:
         if self.stream is None:
+            said = self.said()
             self._server.stream(
                 self._conn,
                 _Closing(pieces, self),
-                *(self.status, self.headers),
-                content_type=self.content_type,
-                length=self.length,
+                *(said.status, said.headers),
+                content_type=said.content_type,
+                length=said.length,
             )
             return
         for piece in pieces:  # after write(): there is nobody to wait for
@@ -201,8 +249,10 @@ class _InThread(Answer):
 
     __slots__ = ("_deferred",)
 
-    def __init__(self, environ: Environ, body: object, deferred: Deferred) -> None:
-        super().__init__(environ, body)
+    def __init__(
+        self, environ: Environ, body: object, memo: StartedMemo, deferred: Deferred
+    ) -> None:
+        super().__init__(environ, body, memo)
         self._deferred = deferred
 
     def run_safely(self, app: Application) -> None:
@@ -220,16 +270,19 @@ class _InThread(Answer):
         self._deferred.respond(b"500 Internal Server Error\n", 500)
 
     def respond(self, body: bytes) -> None:
-        self._deferred.respond(body, self.status, self.headers, content_type=self.content_type)
+        said = self.said()
+        self._deferred.respond(body, said.status, said.headers, content_type=said.content_type)
 
     def respond_file(self, file: SendableFile, offset: int, count: int) -> None:
+        said = self.said()
         self._deferred.respond_file(
-            *(file, offset, count, self.status, self.headers), content_type=self.content_type
+            *(file, offset, count, said.status, said.headers), content_type=said.content_type
         )
 
     def open_stream(self) -> ResponseStream:
+        said = self.said()
         return self._deferred.start_stream(
-            self.status, self.headers, content_type=self.content_type, length=self.length
+            said.status, said.headers, content_type=said.content_type, length=said.length
         )
 
     def write(self, data: bytes) -> None:

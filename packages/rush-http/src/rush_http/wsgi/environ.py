@@ -1,9 +1,12 @@
 """The environ of a request, as PEP 3333 and RFC 3875 want it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from epollserver import Connection
+
+from ..exchange import Exchange
 from ..grammar import Protocol
 from ..headers import Headers
 from ..peer import Peer
@@ -17,13 +20,18 @@ _DROPPED = frozenset({"proxy"})
 
 _MOST_NAMES: Final = 1024
 
-_PROTOCOLS = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
+PROTOCOLS: Final = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
 
 
 class Environs:
     """Makes the environ of each request from what is the same for all."""
 
-    def __init__(self, base: Mapping[str, object], script_name: str) -> None:
+    def __init__(
+        self,
+        base: Mapping[str, object],
+        script_name: str,
+        peer: Callable[[Connection], Peer | None],
+    ) -> None:
         self._base: Environ = {
             "wsgi.version": (1, 0),
             "wsgi.errors": sys.stderr,
@@ -31,9 +39,16 @@ class Environs:
             "wsgi.input_terminated": True,
             **base,
             "SCRIPT_NAME": script_name,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            # What each request sets: a copy with room for it need not grow.
+            "REQUEST_METHOD": "",
+            "PATH_INFO": "",
+            "QUERY_STRING": "",
+            "wsgi.input": None,
         }
         self._script_name = script_name
         self._below = f"{script_name}/"
+        self._peer = peer
         self._names: dict[str, str] = {}  # of fields, as they are called here; "" is left out
 
     def environ(
@@ -43,29 +58,76 @@ class Environs:
         path: str,
         query: str,
         headers: Headers,
-        peer: Peer | None,
+        conn: Connection,
     ) -> Environ:
         """The environ, but for ``wsgi.input``.
 
         Text is what PEP 3333 calls native: each character is a byte of UTF-8.  Fields whose names
         have an underscore are left out, since they would be taken for others with a hyphen.
         """
-        environ = self._base.copy()
+        environ = self.fields(conn.data, headers, conn)
+        environ["REQUEST_METHOD"] = method
+        environ["PATH_INFO"] = self.path_info(environ, path)
+        environ["QUERY_STRING"] = query
+        environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
+        return environ
+
+    def path_info(self, environ: Environ, path: str) -> str:
+        """``PATH_INFO``: what is below ``SCRIPT_NAME``, which is emptied for other paths."""
         if not path.isascii():
             path = path.encode().decode("latin-1")
         if self._script_name:
             if path == self._script_name or path.startswith(self._below):
-                path = path[len(self._script_name) :]
+                return path[len(self._script_name) :]
+            environ["SCRIPT_NAME"] = ""
+        return path
+
+    def fields(self, exchange: Exchange, headers: Headers, conn: Connection) -> Environ:
+        """The part that the connection and the headers decide.
+
+        Kept with the connection, to be copied for the next request with these headers: it may hold
+        secrets, and goes with it.
+        """
+        known = headers.known_part()
+        if known is None:
+            self._keep(exchange, headers, conn)
+            return exchange.environ.copy()
+        first, lines = known
+        if first is not exchange.environ_headers:
+            self._keep(exchange, first, conn)
+        environ = exchange.environ.copy()
+        count = len(environ) + len(lines)
+        names = self._names
+        for line in lines:
+            name, _, value = line.partition(":")
+            try:
+                key = names[name]
+            except KeyError:
+                key = self._named(name)
+            if key:
+                environ[key] = value.strip(" \t")
             else:
-                environ["SCRIPT_NAME"] = ""  # not below the application's root
-        environ["REQUEST_METHOD"] = method
-        environ["PATH_INFO"] = path
-        environ["QUERY_STRING"] = query
-        environ["SERVER_PROTOCOL"] = _PROTOCOLS[protocol]
+                count -= 1
+        if len(environ) != count:  # a name came twice
+            environ = self._of_conn(conn)
+            self._add(environ, headers)
+        return environ
+
+    def _keep(self, exchange: Exchange, headers: Headers, conn: Connection) -> None:
+        environ = self._of_conn(conn)
+        self._add(environ, headers)
+        exchange.environ, exchange.environ_headers = environ, headers
+
+    def _of_conn(self, conn: Connection) -> Environ:
+        environ = self._base.copy()
+        peer = self._peer(conn)
         if peer is not None:
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = peer[0], str(peer[1])
         else:
             environ["REMOTE_ADDR"] = ""
+        return environ
+
+    def _add(self, environ: Environ, headers: Headers) -> None:
         names = self._names
         for name, value in headers.values_by_name.items():
             key = names.get(name)
@@ -73,13 +135,13 @@ class Environs:
                 key = self._named(name)
             if key:
                 environ[key] = value
-        return environ
 
     def _named(self, name: str) -> str:
-        if "_" in name or name in _DROPPED:
+        lower = name.lower()
+        if "_" in name or lower in _DROPPED:
             key = ""
         else:
-            key = _OWN_NAMES.get(name) or "HTTP_" + name.upper().replace("-", "_")
+            key = _OWN_NAMES.get(lower) or "HTTP_" + name.upper().replace("-", "_")
         if len(self._names) >= _MOST_NAMES:
             self._names.clear()
         self._names[name] = key
