@@ -5,8 +5,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from rush_http import HttpError
 
@@ -16,7 +16,7 @@ from .crew import START_FAILED
 from .explain import described
 from .files import place_of
 from .occupied import advice
-from .programs import LoadFailed, Mistake, load_server
+from .programs import LoadFailed, Mistake, load_application, load_server
 from .routing import Router
 from .server import WebServer, say
 from .sockets import CannotListen, addresses_of
@@ -25,6 +25,7 @@ from .top import top
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_T = TypeVar("_T")
 
 _SERVER = "module and name, app:server, or a file: app.py (the name is server by default)"
 
@@ -117,17 +118,26 @@ def _serve(options: argparse.Namespace) -> WebServer:
 
 
 def _run(options: argparse.Namespace) -> WebServer:
-    try:
-        return load_server(options.server)
-    except LoadFailed as error:
-        print(error.text, end="", file=sys.stderr)
-        raise SystemExit(START_FAILED) from error
+    return _loaded(load_server, options.server)
 
 
 def _dev(options: argparse.Namespace) -> WebServer:
     from .dev.command import begin  # the others need nothing of it
 
     return begin(options)
+
+
+def _wsgi(options: argparse.Namespace) -> WebServer:
+    return WebServer(wsgi=_loaded(load_application, options.application))
+
+
+def _loaded(load: Callable[[str], _T], target: str) -> _T:
+    """What a command names; a module that raises ends the program, with its traceback."""
+    try:
+        return load(target)
+    except LoadFailed as error:
+        print(error.text, end="", file=sys.stderr)
+        raise SystemExit(START_FAILED) from error
 
 
 def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
@@ -196,9 +206,27 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
     dev.add_argument("server", metavar="MODULE:SERVER", help=_SERVER)
     add_arguments(dev)
     dev.set_defaults(make=_dev)
+    _add_wsgi(commands, common)
     _add_shows(commands)
     _add_top(commands)
     return parser, commands
+
+
+def _add_wsgi(commands: "_Commands", common: argparse.ArgumentParser) -> None:
+    wsgi = commands.add_parser(
+        "wsgi",
+        parents=[common],
+        allow_abbrev=False,
+        help="run a WSGI application of a Python module",
+        description="Run a WSGI application: that of Flask, Django, Bottle, Falcon or your own.",
+        epilog="example: rush wsgi shop.wsgi:application --workers 4 --threads 8 --root static "
+        "--files /static/",
+    )
+    wsgi.add_argument(
+        "application", metavar="MODULE:APP", help="module and name (by default application or app)"
+    )
+    add_arguments(wsgi)
+    wsgi.set_defaults(make=_wsgi)
 
 
 def _add_top(commands: "_Commands") -> None:

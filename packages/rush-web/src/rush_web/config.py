@@ -115,6 +115,8 @@ OPTIONS = (
     Option("metrics", str, "path of the page for Prometheus, such as /metrics", "PATH"),
     Option("health", str, "path of the page that says whether to send requests here", "PATH"),
     Option("status_port", number(0, 65535), "a port of their own for these two"),
+    Option("threads", number(0, 10_000), "threads for a WSGI application; 0: none"),
+    Option("root_path", str, "path below which a WSGI application lives, such as /shop", "PATH"),
     Option(
         *("umask", octal, "permissions that new files do not have, such as 027"),
         metavar="OCTAL",

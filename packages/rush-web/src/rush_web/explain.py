@@ -29,8 +29,9 @@ class Explanation:
 
     `kind` is ``"redirect"``, ``"handler"``, ``"options"`` (``Allow``, worked out), ``"slash"`` (a
     redirect to the path with or without a slash at its end), ``"file"``, ``"method"`` (405) or
-    ``"nothing"`` (404).  `answer` says it in words.  `route`, `handler` and `params` are those of
-    a handler; `location` is that of a redirect; `allow` are the methods that are answered.
+    ``"nothing"`` (404), or ``"application"`` (WSGI).  `answer` says it in words.  `route`,
+    `handler` and `params` are those of a handler; `location` is that of a redirect; `allow` are
+    the methods that are answered.
     """
 
     method: str
@@ -105,7 +106,8 @@ class _Asked:
             answer = f"handler {described(route)}" + (f" with {dict(params)}" if params else "")
             return self._end("handler", answer, route=route, params=params)
         allowed = self._router.allowed(request.path)
-        if request.method not in ("GET", "HEAD") and has_file(server, request.path):
+        is_get = request.method in ("GET", "HEAD")
+        if server.wsgi is None and not is_get and has_file(server, request.path):
             allowed |= OF_FILES
         allow = ", ".join(sorted(allowed))
         if allowed and request.method == "OPTIONS":
@@ -116,11 +118,13 @@ class _Asked:
         ):
             location = with_query(to_other_slash(request.path), request.query)
             return self._end("slash", f"redirect 308 to {location}", location=location)
-        if server.files is not None and request.method in ("GET", "HEAD"):
+        if server.files is not None and is_get:
             if request.path.startswith(server.files):
                 name = request.path[len(server.files) - 1 :]
                 return self._end("file", f"file {name}{place_of(server)}, or 404 if there is none")
             self._steps.append(f"no file: the path does not begin with {server.files}")
+        if server.wsgi is not None and (not allowed or request.method in allowed):
+            return self._end("application", f"application {named(server.wsgi)}")
         if allowed and request.method not in allowed:
             page = self._page(MethodNotAllowed())
             return self._end("method", f"405 with Allow: {allow}{page}", allow=allowed)

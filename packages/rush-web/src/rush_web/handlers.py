@@ -1,6 +1,6 @@
 """HandlersManager: who answers a request, and what if that fails."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from epollserver import Connection, Loop
     from rush_loader import Loader, Mounts
 
+    from .application import Application
     from .blackbox import BlackBox
 
 _USUAL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -67,6 +68,8 @@ class HandlersManager:
     `hooks` are functions to be called before and after all that; `json` is what makes JSON.
     `redirects` are path to (location, status), or (location, status, whether to keep the query).
     `files` is a prefix such as ``/static/``; with `listing`, folders without an index are listed.
+    `application` is made with what handles a request, and asked where nothing else answers: also
+    below `files` if there is no such file.
     Raises `ValueError` or `TypeError` for what could never work.
     """
 
@@ -86,6 +89,7 @@ class HandlersManager:
         blocking_queue: int = QUEUE,
         hooks: Hooks | None = None,
         json: JsonName | EncodeJson = "json",
+        application: Callable[[OnMessageComplete], "Application"] | None = None,
     ) -> None:
         if files is not None:
             check_prefix(files)
@@ -122,6 +126,18 @@ class HandlersManager:
                 self._resume,
                 partial(Request, http_server, loader),
             )
+        # Not by name, but by what picks: it may come to be watched.
+        self._application = application and application(
+            lambda *it: http_server.on_message_complete(*it)
+        )
+        self._ask: Handler | None = None
+        # Who is asked where a file was, and may be no more.
+        self._if_unready = self._static.methods
+        if self._application is not None:
+            self._ask, self._if_unready = self._application.ask, {}
+            http_server.on_head_complete = self._application.bodies(
+                self._may_be_others, http_server.on_head_complete
+            )
 
     def __call__(
         self,
@@ -144,7 +160,7 @@ class HandlersManager:
             if send_file is not None:
                 if send_file(conn, method, headers):
                     return
-                methods = self._static.methods
+                methods = self._if_unready
         request = self._request
         request.body = body
         request.conn = conn
@@ -170,7 +186,9 @@ class HandlersManager:
             except Exception as error:
                 self._failures.answer(request, error)
             exchange: Exchange = conn.data
-            if exchange.head is not None and not (request.answered or request.comes_later(handler)):
+            if exchange.head is not None and not (
+                request.answered or request.comes_later(handler) or handler is self._ask
+            ):
                 silent = RuntimeError(f"{named(handler)} returned without an answer, and no value")
                 self._failures.answer(request, silent)
         finally:
@@ -198,6 +216,8 @@ class HandlersManager:
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""
         self._blocking.close(seconds)
+        if self._application is not None:
+            self._application.close(seconds)
 
     def _find_hooked(self, request: Request) -> Handler:
         """`_find` for a server with functions that are called before, or after."""
@@ -214,7 +234,8 @@ class HandlersManager:
         if handler is not None:
             return handler
         allowed = self._router.allowed(path)
-        if method not in ("GET", "HEAD") and self._static.has(path):
+        ask = self._ask
+        if ask is None and method not in ("GET", "HEAD") and self._static.has(path):
             allowed |= OF_FILES
         if method == "OPTIONS" and allowed:
             return _options(allowed)
@@ -224,11 +245,18 @@ class HandlersManager:
             and method in self._router.allowed(other_slash(path))
         ):
             return _to_other_slash
-        if method in self._static.methods and self._static.covers(path):
-            return self._static.methods[method]
+        static = self._static
+        if method in static.methods and static.covers(path) and (ask is None or static.has(path)):
+            return static.methods[method]
+        if ask is not None and (not allowed or method in allowed):
+            return ask
         if allowed and method not in allowed:  # else a filter said no
             raise MethodNotAllowed(f"{request!r} is not for {method}", allow=_listed(allowed))
         raise NotFound(f"nothing answers {request!r}")
+
+    def _may_be_others(self, path: str) -> bool:
+        """Whether something else than the application may answer requests with a body."""
+        return path in self._redirects or self._router.may_match(path)
 
     def _is_free(self, path: str) -> bool:
         """Whether nothing but a file can answer GET and HEAD of `path`, and nobody is asked."""

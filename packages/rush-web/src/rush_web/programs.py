@@ -6,7 +6,10 @@ import pkgutil
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
+from .application import WsgiCallable
 from .config import nearest
 from .server import WebServer
 
@@ -26,8 +29,36 @@ class LoadFailed(Exception):
 def load_server(target: str) -> WebServer:
     """Import what ``app:server``, ``app.py`` or ``folder/app.py:server`` names.
 
-    A module is looked for in the current folder, a file's neighbours in its own.  Raises `Mistake`
-    if there is none, or no server in it, and `LoadFailed` for what the module itself raises.
+    Raises `Mistake` if there is no such module, or no server in it, and `LoadFailed` for what the
+    module itself raises.
+    """
+    module, name = _module(target, "server")
+    server = getattr(module, name or "server", None)
+    if not isinstance(server, WebServer):
+        servers = [key for key, value in vars(module).items() if isinstance(value, WebServer)]
+        has = f"it has {', '.join(servers)}" if servers else "it has none"
+        raise Mistake(f"{name or 'server'!r} is no WebServer of module {module.__name__!r}; {has}")
+    return server
+
+
+def load_application(target: str) -> WsgiCallable:
+    """Import the WSGI application that ``shop.wsgi:application`` names, or ``app.py``.
+
+    Without a name it is ``application`` or ``app``.  Raises as `load_server` does.
+    """
+    module, name = _module(target, "app")
+    names = [name] if name else ["application", "app"]
+    found = next((getattr(module, one) for one in names if hasattr(module, one)), None)
+    if found is None or not callable(found):
+        what = " or ".join(map(repr, names))
+        raise Mistake(f"{what} is no WSGI application of module {module.__name__!r}")
+    return cast(WsgiCallable, found)
+
+
+def _module(target: str, usual: str) -> tuple[ModuleType, str]:
+    """The module or file of ``module:name``, and the name.
+
+    A module is looked for in the current folder, a file's neighbours in its own.
     """
     module_name, _, name = target.partition(":")
     folder = os.getcwd()
@@ -37,7 +68,7 @@ def load_server(target: str) -> WebServer:
             raise Mistake(_no_file(path, module_name))
         folder, module_name = str(path.parent), path.stem
     elif "/" in module_name or not all(module_name.split(".")):
-        raise Mistake(f"{module_name!r} is no name of a module: write app:server for app.py")
+        raise Mistake(f"{module_name!r} is no name of a module: write app:{usual} for app.py")
     sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
@@ -46,12 +77,7 @@ def load_server(target: str) -> WebServer:
         if not f"{module_name}.".startswith(f"{missing}."):  # or one that the module itself imports
             raise LoadFailed(traceback.format_exc()) from error
         raise Mistake(_no_module(str(missing), folder)) from error
-    server = getattr(module, name or "server", None)
-    if not isinstance(server, WebServer):
-        servers = [key for key, value in vars(module).items() if isinstance(value, WebServer)]
-        has = f"it has {', '.join(servers)}" if servers else "it has none"
-        raise Mistake(f"{name or 'server'!r} is no WebServer of module {module_name!r}; {has}")
-    return server
+    return module, name
 
 
 def _no_file(path: Path, asked: str) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from rush_loader import Loader, Mounts
 
 from .access_format import lines_maker
 from .access_log import AccessLog
+from .application import WsgiCallable
 from .blocking import QUEUE, THREADS, check_threads
 from .changes import Changes
 from .check import Problem, find_problems
@@ -84,6 +86,12 @@ class WebServer(Group):
     text with fields in braces.  `metrics` and `health` are paths of pages on what the workers have
     counted, and whether they serve; with a `status_port` they are there, and nowhere else.
 
+    `wsgi` is an application (PEP 3333), which answers what nothing else does: no route, no
+    redirect, no file that is there.  It lives below the path `root_path` (``SCRIPT_NAME``), and
+    runs in `threads` threads of each worker; 0: where the handlers run, for one that waits for
+    nothing.
+    A body for it may have 1 GiB if `limits` says nothing else.
+
     Raises `ValueError` for options that make no sense, `RuntimeError` for a package that is not
     there.
     """
@@ -122,6 +130,9 @@ class WebServer(Group):
         metrics: str | None = None,
         health: str | None = None,
         status_port: int | None = None,
+        wsgi: WsgiCallable | None = None,
+        threads: int = 0,
+        root_path: str = "",
     ) -> None:
         super().__init__()
         self.host = host
@@ -156,6 +167,9 @@ class WebServer(Group):
         self.metrics = metrics
         self.health = health
         self.status_port = status_port
+        self.wsgi = wsgi
+        self.threads = threads
+        self.root_path = root_path
         self.live = False
         """Whether pages reload when what they are made of is saved; in development only."""
         self.changes: Changes | None = None
@@ -386,8 +400,10 @@ class WebServer(Group):
         scheme = "http" if self.certfile is None else "https"
         where = dict.fromkeys(shown_address(sock, scheme) for _, sock in sockets.held())
         what = []
-        if self.routes or self.files is None:
+        if self.routes or (self.files is None and self.wsgi is None):
             what.append(f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}")
+        if self.wsgi is not None:
+            what.append("a WSGI application")
         if self.files is not None:
             what.append(f"the files{place_of(self)} below {self.files}")
         workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
@@ -432,6 +448,12 @@ class WebServer(Group):
         for name, path in (("metrics", self.metrics), ("health", self.health)):
             if path is not None and not path.startswith("/"):
                 raise ValueError(f"{name} is a path such as '/{name}', not {path!r:.80}")
+        if self.threads < 0:
+            raise ValueError(f"threads is {self.threads!r}: it must be 0 or more")
+        if self.root_path and not re.fullmatch(r"(/[^/]+)+", self.root_path):
+            raise ValueError(f"root_path is a path such as '/shop', not {self.root_path!r:.80}")
+        if self.wsgi is not None and not callable(self.wsgi):
+            raise ValueError(f"wsgi is no application: {self.wsgi!r:.80} cannot be called")
         lines_maker(self.access_format, 0)
         if self.keyfile is not None and self.certfile is None:
             raise ValueError(f"keyfile={self.keyfile!r} needs a certfile")

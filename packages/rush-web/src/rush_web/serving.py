@@ -13,6 +13,7 @@ from rush_http import HttpServer, OnMessageComplete
 from rush_loader import Loader, Mounts
 
 from .access_log import AccessLog
+from .application import Application
 from .blackbox import BlackBox
 from .crew import JITTER
 from .development import DevelopmentManager
@@ -106,6 +107,7 @@ def make_worker(
         blocking_queue=server.blocking_queue,
         hooks=server.hooks,
         json=server.json,
+        application=server.wsgi and partial(Application, server, http_server),
         **more,
     )
     # Bound, not the object: 1,200 instructions less for each request

@@ -27,7 +27,9 @@ from .started import StartedMemo
 if TYPE_CHECKING:
     from tempfile import SpooledTemporaryFile
 
-    from ..server import HttpServer
+    from ..server import HttpServer, OnMessageComplete
+
+    _Large = SpooledTemporaryFile[bytes] | io.BufferedReader
 
 WHOLE_BYTES: Final = 16 * 1024
 """A body up to this is taken whole; larger ones, and chunked ones, are streamed or spooled."""
@@ -47,7 +49,9 @@ class WsgiApp:
 
     `script_name` is the path below which the application lives (``SCRIPT_NAME``).  `body_bytes` is
     the largest body; past it 413.  `environ` is added to each environ.  `install=False` leaves the
-    server's callbacks alone: call this object, and `on_head_complete`, from your own.
+    server's callbacks alone: call this object, and `on_head_complete`, from your own.  `handle` is
+    called when a body that is not small is at hand, by default this object: it may call this one,
+    or answer itself.
 
     A context manager; leaving it ends the threads.  Made before a fork it may be used after it:
     threads are made when they are needed.
@@ -64,6 +68,7 @@ class WsgiApp:
         body_bytes: int = BODY_BYTES,
         environ: Environ | MappingProxyType[str, object] = MappingProxyType({}),
         install: bool = True,
+        handle: "OnMessageComplete | None" = None,
     ) -> None:
         if threads < 0:
             raise ValueError(f"threads is {threads!r}: it must be 0 or more")
@@ -74,7 +79,7 @@ class WsgiApp:
         self._threads = threads
         self._pool: Pool | None = None
         self._body_bytes = body_bytes
-        host, port = _name(http_server.address)
+        host, port = _name(http_server)
         base = {
             "SERVER_SOFTWARE": "rush-http",
             "SERVER_NAME": host,
@@ -88,6 +93,8 @@ class WsgiApp:
         self._environs = Environs(base, script_name, http_server.peer)
         self._script_name = script_name
         self._memo = StartedMemo()
+        self._handle = handle or self.__call__
+        self._large: _Large | None = None  # the input of a request that is being handled
         if install:
             http_server.on_message_complete = self.__call__  # bound: 1,200 instructions less
             http_server.on_head_complete = self.on_head_complete
@@ -104,7 +111,7 @@ class WsgiApp:
     ) -> None:
         """Answer one request: ``http_server.on_message_complete``."""
         exchange: Exchange = conn.data
-        # What `Environs.environ` does, for the headers of the request before.
+        # What `fields` does, for the headers of the request before.
         if headers is exchange.environ_headers:
             environ: Environ = exchange.environ.copy()
         else:
@@ -118,32 +125,33 @@ class WsgiApp:
             environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
         if body:
             environ["CONTENT_LENGTH"] = str(len(body))  # also if it was chunked
-        environ["wsgi.input"] = io.BytesIO(body)
+        large, self._large = self._large, None
+        environ["wsgi.input"] = io.BytesIO(body) if large is None else large
         if self._threads:
-            self._submit(_InThread(environ, None, self._memo, self._server.defer(conn)))
+            self._submit(_InThread(environ, large, self._memo, self._server.defer(conn)))
         else:
-            _OnLoop(environ, None, self._memo, self._server, conn).run(self._app)
+            _OnLoop(environ, large, self._memo, self._server, conn).run(self._app)
 
     def on_head_complete(self, conn: Connection, head: Head) -> BodyReceiver | None:
         """Take a body that is not small: ``http_server.on_head_complete``."""
         if not head.chunked and head.content_length <= WHOLE_BYTES:
             return None
-        environ = self._environs.environ(*head.message, conn)
-        if self._threads:
-            deferred = self._server.defer(conn)
+        if not self._threads:
+            return SpooledBody(self._body_bytes, partial(self._handle_large, conn, head))
+        reader = BodyFile(
+            self._body_bytes, lambda: self._handle_large(conn, head, _Buffered(reader))
+        )
+        return reader
 
-            def start() -> None:
-                environ["wsgi.input"] = body = _Buffered(reader)
-                self._submit(_InThread(environ, body, self._memo, deferred))
-
-            reader = BodyFile(self._body_bytes, start)
-            return reader
-
-        def run(file: "SpooledTemporaryFile[bytes]") -> None:
-            environ["wsgi.input"] = file
-            _OnLoop(environ, file, self._memo, self._server, conn).run(self._app)
-
-        return SpooledBody(self._body_bytes, run)
+    def _handle_large(self, conn: Connection, head: Head, body: "_Large") -> None:
+        """Let a request be handled whose body is at hand as a file."""
+        self._large = body
+        try:
+            self._handle(b"", conn, *head.message)
+        finally:
+            large, self._large = self._large, None
+            if large is not None:
+                large.close()  # somebody else has answered
 
     def close(self, seconds: float = 0.0) -> None:
         """End the threads; those that are busy have so many `seconds` to end."""
@@ -326,6 +334,10 @@ class _Buffered(io.BufferedReader):
         self._reader.let_go()
 
 
-def _name(address: tuple[str, int] | str) -> tuple[str, str]:
-    """SERVER_NAME and SERVER_PORT; a UNIX socket has neither."""
+def _name(http_server: "HttpServer") -> tuple[str, str]:
+    """SERVER_NAME and SERVER_PORT; a UNIX socket has neither, nor who listens nowhere."""
+    try:
+        address = http_server.address
+    except RuntimeError:
+        address = ""
     return (address[0], str(address[1])) if isinstance(address, tuple) else ("localhost", "80")

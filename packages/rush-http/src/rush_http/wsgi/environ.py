@@ -7,7 +7,6 @@ from typing import Any, Final
 from epollserver import Connection
 
 from ..exchange import Exchange
-from ..grammar import Protocol
 from ..headers import Headers
 from ..peer import Peer
 
@@ -24,7 +23,11 @@ PROTOCOLS: Final = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
 
 
 class Environs:
-    """Makes the environ of each request from what is the same for all."""
+    """Makes the environ of each request from what is the same for all.
+
+    Text is what PEP 3333 calls native: each character is a byte of UTF-8.  Fields whose names have
+    an underscore are left out, since they would be taken for others with a hyphen.
+    """
 
     def __init__(
         self,
@@ -50,27 +53,6 @@ class Environs:
         self._below = f"{script_name}/"
         self._peer = peer
         self._names: dict[str, str] = {}  # of fields, as they are called here; "" is left out
-
-    def environ(
-        self,
-        protocol: Protocol,
-        method: str,
-        path: str,
-        query: str,
-        headers: Headers,
-        conn: Connection,
-    ) -> Environ:
-        """The environ, but for ``wsgi.input``.
-
-        Text is what PEP 3333 calls native: each character is a byte of UTF-8.  Fields whose names
-        have an underscore are left out, since they would be taken for others with a hyphen.
-        """
-        environ = self.fields(conn.data, headers, conn)
-        environ["REQUEST_METHOD"] = method
-        environ["PATH_INFO"] = self.path_info(environ, path)
-        environ["QUERY_STRING"] = query
-        environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
-        return environ
 
     def path_info(self, environ: Environ, path: str) -> str:
         """``PATH_INFO``: what is below ``SCRIPT_NAME``, which is emptied for other paths."""

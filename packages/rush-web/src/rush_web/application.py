@@ -1,0 +1,78 @@
+"""Application: the WSGI application of a worker, asked where nothing else answers."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rush_http import BodyReceiver, Head, HttpServer, Limits, OnHeadComplete, OnMessageComplete
+from rush_http.wsgi import WsgiApp
+
+from .request import Request
+
+if TYPE_CHECKING:
+    from epollserver import Connection
+
+    from .server import WebServer
+
+WsgiCallable = Callable[..., object]
+"""What PEP 3333 calls an application."""
+
+BODY_BYTES = 1 << 30
+"""The largest body for an application, unless `Limits.body_bytes` says something: it is streamed,
+or spooled to disk."""
+
+
+class Application:
+    """Asks the application; `ask` is a handler.
+
+    `handle` is the callback of the `HttpServer`, which picks who answers.
+    """
+
+    def __init__(
+        self, server: "WebServer", http_server: HttpServer, handle: OnMessageComplete
+    ) -> None:
+        app = server.wsgi
+        assert app is not None
+        limit = server.limits.body_bytes
+        self._wsgi = wsgi = WsgiApp(
+            app,  # type: ignore[arg-type]
+            http_server,
+            server.threads,
+            script_name=server.root_path,
+            multiprocess=server.workers > 1,
+            body_bytes=BODY_BYTES if limit == Limits().body_bytes else limit,
+            install=False,
+            handle=handle,
+        )
+
+        def ask(request: Request) -> None:
+            wsgi(
+                request.body,
+                request.conn,
+                request.protocol,
+                request.method,
+                request.path,
+                request.query,
+                request.headers,
+            )
+
+        # For `rush top` and the log.
+        ask.__module__ = getattr(app, "__module__", "")
+        ask.__qualname__ = getattr(app, "__qualname__", type(app).__qualname__)
+        self.ask = ask
+        self.close = wsgi.close
+
+    def bodies(
+        self, may_be_others: Callable[[str], bool], others: OnHeadComplete | None
+    ) -> OnHeadComplete:
+        """The ``on_head_complete`` of the server: who takes a body.
+
+        ``may_be_others(path)``: whether something else may answer there.
+        """
+        wsgi = self._wsgi
+
+        def on_head_complete(conn: "Connection", head: Head) -> BodyReceiver | int | None:
+            if may_be_others(head.path):
+                return None if others is None else others(conn, head)
+            return wsgi.on_head_complete(conn, head)
+
+        return on_head_complete
