@@ -1,12 +1,15 @@
 """A WSGI application on a WebServer: asked where nothing else answers."""
 
+import contextlib
 import http.client
 import os
 import signal
+import time
 
 import pytest
 
 from programs import eventually
+from rawclient import request
 from rush_web import WebServer
 
 APP = """
@@ -41,8 +44,8 @@ def wsgi(launch, tmp_path):
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "x.txt").write_text("file")
 
-    def wsgi(*options):
-        command = ("-m", "rush_web", "wsgi", "app:application", "--port", "0", "--workers", "1")
+    def wsgi(*options, module="app"):
+        command = ("-m", "rush_web", "wsgi", module, "--port", "0", "--workers", "1")
         return launch(*command, *options).ready()
 
     return wsgi
@@ -162,3 +165,35 @@ def test_options_that_make_no_sense():
     for options in ({"threads": -1}, {"root_path": "shop"}, {"root_path": "/"}, {"wsgi": "app"}):
         with pytest.raises(ValueError, match=next(iter(options))):
             WebServer(**options)
+
+
+SLOW = """
+import time
+
+def application(environ, start_response):
+    time.sleep(0.05)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"slow"]
+"""
+
+
+@pytest.mark.once
+def test_a_slow_application_holds_nothing_else(wsgi, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    program = wsgi("--threads", "4", "--health", "/health", module="slow")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(program.client()) for _ in range(200)]
+        began = time.monotonic()
+        for client in clients:
+            client.send(request())
+        # 200 requests, four at a time: 2.5 s.  Behind them in a queue this would be the last.
+        waited = []
+        for _ in range(10):
+            asked = time.monotonic()
+            assert program.get("/health").body == b"ready\n"
+            waited.append(time.monotonic() - asked)
+        assert sorted(waited)[5] < 1
+        assert all(client.response().body == b"slow" for client in clients)
+        took = time.monotonic() - began
+    assert 2.5 <= took < 8
+    assert program.stop() == 0
