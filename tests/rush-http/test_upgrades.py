@@ -139,11 +139,12 @@ def test_no_time_limit_of_http_counts(serve, in_loop):
 def test_on_drain(shouting, in_loop):
     drained = queue.Queue()
     shouting.options["on_drain"] = lambda: drained.put(True)
-    with RawClient(shouting.address) as client:
+    # A small window: without one the kernel may take all of it at once, and nothing has to wait.
+    with RawClient(shouting.address, receive_buffer=65536) as client:
         client.send(request("/", *WANTED))
         client.response()
-        in_loop(shouting.server, lambda: shouting.conn.write(bytes(4 << 20)))
-        client.exactly(4 << 20)
+        in_loop(shouting.server, lambda: shouting.conn.write(bytes(8 << 20)))
+        client.exactly(8 << 20)
         assert drained.get(timeout=PATIENCE)
 
 
