@@ -88,6 +88,7 @@ class BlackBox:
         self.slot = slot
         self._names: dict[object, bytes] = {None: b""}
         self._handler: _Called | None = None  # whose name is written there
+        self._picked: _Called | None = None  # the same, if it has the present request
         self._latencies = [0] * LATENCY_COUNT
         self._written = [0] * LATENCY_COUNT
         self._counted: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
@@ -108,7 +109,8 @@ class BlackBox:
         """
         # Names that are local to the closure: attributes would cost as much again.
         times, latencies, clock = self.slot.times, self._latencies, monotonic
-        memory, pack, size = self.slot.memory, _RECORD.pack_into, _RECORD.size
+        memory, pack = self.slot.memory, _RECORD.pack_into
+        places = [_RING_AT + index * _RECORD.size for index in range(RING)]
         turn = ended = spent = 0.0  # seconds: `ended` is when the request before this one did
         quick = number = 0
         last_method = last_path = last_query = start = ""
@@ -121,11 +123,12 @@ class BlackBox:
                 last_method, last_path, start = method, path, f"{method} {path}"
             last_query = query
             text = f"{start}?{query}" if query else start
-            if handler is not self._handler or handler is None:
+            if handler is None or handler is not self._picked:
+                self._picked = None
                 memory[_PICKED] = 0
             number += 1
-            pack(memory, _RING_AT + number % RING * size, number, text.encode(), number)
-            if handler is not None and not (handler is self._handler and memory[_PICKED]):
+            pack(memory, places[number % RING], number, text.encode(), number)
+            if handler is not None and handler is not self._picked:
                 self.picked(handler)
 
         def watch(
@@ -187,6 +190,7 @@ class BlackBox:
         if handler is not self._handler:
             self._handler = handler
             _NAME.pack_into(memory, _NAME_AT, self._name(handler))
+        self._picked = handler
         memory[_PICKED] = 1
 
     def failed(self) -> None:
