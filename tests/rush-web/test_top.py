@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -139,7 +140,9 @@ def test_it_is_live_in_a_terminal(serve):
 
         def shown(text):
             nonlocal seen
+            deadline = time.monotonic() + 20
             while text not in seen:
+                assert time.monotonic() < deadline, seen[-2000:]
                 assert select.select([terminal], [], [], 20)[0], seen
                 seen += os.read(terminal, 65536)
 
