@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,10 +12,9 @@ from epollserver import bind as bind_socket
 from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
 
-from .access_format import lines_maker
 from .access_log import AccessLog
 from .application import WsgiCallable
-from .blocking import QUEUE, THREADS, check_threads
+from .blocking import QUEUE, THREADS
 from .changes import Changes
 from .check import Problem, find_problems
 from .config import configure
@@ -25,9 +23,9 @@ from .explain import Explanation, explain
 from .failures import ErrorKind, check_error_kind
 from .files import place_of
 from .groups import Group
-from .handlers import check_prefix
-from .jsons import EncodeJson, JsonName, json_encoder
+from .jsons import EncodeJson, JsonName
 from .logs import also_reopened
+from .options import check_options
 from .pidfile import PidFile
 from .prefork import Prefork
 from .privileges import Owner, find_owner
@@ -412,52 +410,7 @@ class WebServer(Group):
 
     def _check(self) -> Owner:
         """Raise `ValueError` for options that make no sense; also for those changed since."""
-        if not 1 <= self.workers <= 255:
-            raise ValueError(f"workers is {self.workers!r}: it must be 1 to 255")
-        if self.listen not in ("reuseport", "shared"):
-            raise ValueError(f"listen is 'reuseport' or 'shared', not {self.listen!r}")
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"port is {self.port!r}: it must be 0 to 65535")
-        if self.max_conns < 1:
-            raise ValueError(f"max_conns is {self.max_conns!r}: it must be 1 or more")
-        if self.trailing_slash not in ("strict", "redirect"):
-            raise ValueError(
-                f"trailing_slash is 'strict' or 'redirect', not {self.trailing_slash!r}"
-            )
-        check_threads(self.blocking_threads, self.blocking_queue)
-        json_encoder(self.json)
-        if not self.grace >= 0:
-            raise ValueError(f"grace is {self.grace!r}: it must be 0 seconds or more")
-        if self.root is not None and self.loader is not None:
-            raise ValueError(f"root={self.root!r} and a loader: give one of the two")
-        if self.files is not None:
-            check_prefix(self.files)
-            if self.root is None and self.loader is None:
-                raise ValueError(f"files={self.files!r} needs a root, or a loader: what to serve")
-        if self.fallback is not None:
-            if self.loader is not None:
-                raise ValueError(f"fallback={self.fallback!r} and a loader: tell the loader")
-            if not self.fallback.startswith("/"):
-                raise ValueError(f"fallback is a path such as '/index.html', not {self.fallback!r}")
-        for name in ("worker_timeout", "recycle_requests", "recycle_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value!r}: it must be more than 0, or None")
-        if self.status_port is not None and not 0 <= self.status_port <= 65535:
-            raise ValueError(f"status_port is {self.status_port!r}: it must be 0 to 65535")
-        for name, path in (("metrics", self.metrics), ("health", self.health)):
-            if path is not None and not path.startswith("/"):
-                raise ValueError(f"{name} is a path such as '/{name}', not {path!r:.80}")
-        if self.threads < 0:
-            raise ValueError(f"threads is {self.threads!r}: it must be 0 or more")
-        if self.root_path and not re.fullmatch(r"(/[^/]+)+", self.root_path):
-            raise ValueError(f"root_path is a path such as '/shop', not {self.root_path!r:.80}")
-        if self.wsgi is not None and not callable(self.wsgi):
-            raise ValueError(f"wsgi is no application: {self.wsgi!r:.80} cannot be called")
-        lines_maker(self.access_format, 0)
-        if self.keyfile is not None and self.certfile is None:
-            raise ValueError(f"keyfile={self.keyfile!r} needs a certfile")
-        self._addresses()
+        check_options(self)
         return find_owner(self.user)
 
 
