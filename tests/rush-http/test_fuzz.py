@@ -11,7 +11,8 @@ from splits import SPLITS
 CORPUS = sorted((Path(__file__).parents[1] / "fuzz/corpus").glob("*.http"))
 
 # Rows that `tests/fuzz/fuzz.py` has printed
-FOUND = [
+SHORT = [b"\r\n"]
+IN_A_CHUNK = [
     b"T / HTTP/1.1\r\nHost:\r\nTransfer-Encoding:chunked\r\n\r\nA\r\nen P/1.1\r\nH",
     b"T / HTTP/1.1\r\nHost:\r\nTransfer-Encoding:chunked\r\n\r\n1\r\n\n1\r",
 ]
@@ -33,12 +34,12 @@ def test_corpus(path):
     properties.check(path.read_bytes())
 
 
-@pytest.mark.parametrize("wire", FOUND)
+@pytest.mark.parametrize("wire", SHORT + IN_A_CHUNK)
 def test_found(wire):
     properties.check(wire)
 
 
-@pytest.mark.parametrize("wire", [*FOUND, *(GOOD_CHUNK + rest for rest in BAD_REST)])
+@pytest.mark.parametrize("wire", [*IN_A_CHUNK, *(GOOD_CHUNK + rest for rest in BAD_REST)])
 def test_what_comes_before_a_refusal_is_given_however_it_is_cut(wire):
     """RFC 9112, 7.1: the data of a chunk is good, what follows it is not."""
     results = [properties.observed(RequestParser(), split(wire)) for split in SPLITS]

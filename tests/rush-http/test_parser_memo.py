@@ -41,7 +41,8 @@ def test_whole_gives_a_request_without_a_body():
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"\r\n\r\n", b"G", b"GET", b"GET ", HEAD, get() * 2, get()[:-1], get() + b"\r\n",
+        b"", b"\n", b"\r\n", b"x\r\n", b"xx\n", b"\n\n\n", b"\r\n\r\n", b"G", b"GET", b"GET ", HEAD,
+        get() * 2, get()[:-1], get() + b"\r\n",
         b"\r\n" + get(), b"GET\r\n\r\n", get(b"X: \0"), get(b"Host: b"),
         HEAD + b"Content-Length: 1\r\n\r\n", HEAD + b"Content-Length: 0\r\n\r\n\r\n\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n", HEAD + b"Content-Length: 4\r\n\r\n\r\n\r\n",

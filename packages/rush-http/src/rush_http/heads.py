@@ -146,7 +146,8 @@ class Heads:
         return text.count("\r\n") - 2 > self._fields_count
 
     def _line_by_line(self, raw: bytes) -> Head | None:
-        if raw.find(b"\r\n\r\n") != len(raw) - 4:  # its empty line would be refused, but later
+        # One empty line, at its end; earlier ones are for the plain path to skip or refuse.
+        if not raw.endswith(b"\r\n\r\n") or raw.find(b"\r\n\r\n") != len(raw) - 4:
             return None
         first, *lines, _, _ = raw.split(b"\r\n")
         if not first or len(lines) > self._fields_count:
