@@ -66,6 +66,8 @@ KNOWN = [
           rb"\n[0-9A-Fa-f]+[ \t]+;", *BAD_BLANKS),
     Known("h11", "accepted", "bad Content-Length", LATER_TRAILER % b"Content-Length: x",
           rb"(?i)\n0+[^\n]*\r\n(.+\r\n)*content-length:", *TRAILER),
+    Known("h11", "accepted", "conflicting Content-Length", LATER_TRAILER % b"Content-Length: 5,",
+          rb"(?i)\n0+[^\n]*\r\n(.+\r\n)*content-length:", *TRAILER),
     Known("h11", "accepted", "Transfer-Encoding", LATER_TRAILER % b"Transfer-Encoding: x",
           rb"(?i)\n0+[^\n]*\r\n(.+\r\n)*transfer-encoding:", *TRAILER),
     Known("h11", "closes", "True", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
