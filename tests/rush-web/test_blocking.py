@@ -4,6 +4,7 @@ import gc
 import logging
 import signal
 import socket
+import struct
 import threading
 import time
 from queue import SimpleQueue
@@ -144,6 +145,25 @@ def test_what_it_returns_is_its_answer(app):
     response = client.get("/all")
     assert (response.status, response.body, response.headers["x-a"]) == (201, b"x", "1")
     assert client.get("/bad").status == 500
+
+
+def test_what_it_returns_to_a_client_that_has_gone(app, gate):
+    def handler(request):
+        gate.inside.release()
+        assert gate.opened.wait(PATIENCE)
+        return "value"
+
+    app.route("/returns")(handler)
+    client = app.start(blocking={handler}, blocking_threads=1)
+    client.send(request("/returns"))
+    gate.wait_for(1)
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.sock.close()  # with RST: it will not read either
+    assert app.client().get().body == b"now"
+    gate.opened.set()
+    # Its thread is through with it when it has run the next one.
+    assert app.client().get("/returns").body == b"value"
+    assert app.logged() == []
 
 
 def test_functions_before_and_after_it(app):

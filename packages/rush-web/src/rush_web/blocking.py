@@ -89,7 +89,7 @@ class Blocking:
 def _run(handler: "Handler", request: "Detached") -> None:
     try:
         value = handler(cast("Request", request))  # but for what `Answering` has not
-        if value is not None:
+        if value is not None and not (request.gone and request.answered):  # else nobody wants it
             answer_with(request, value, handler)
     except Exception as error:
         request.fail(error)
