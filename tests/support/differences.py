@@ -58,6 +58,11 @@ CONNECTION = (
     "A recipient determines whether a connection is persistent or not based on the protocol"
     " version and Connection header field (if any) in the most recently received message",
 )
+CLOSE = (
+    "RFC 9112, 9.3",
+    'If the "close" connection option is present, the connection will not persist after the current'
+    " response; else, ...",
+)
 
 KNOWN = [
     Known("h11", "accepted", "no request line", b"\r\n" + HEAD + b"\r\n",
@@ -88,6 +93,9 @@ KNOWN = [
           rb"(?i)\n0+[^\n]*\r\n(.+\r\n)*transfer-encoding:", *TRAILER),
     Known("httptools", "closes", "True", HEAD + b"Proxy-Connection: close\r\n\r\n",
           rb"(?i)\nproxy-connection:.*close", *CONNECTION),
+    Known("httptools", "closes", "False",
+          b"GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n",
+          rb"(?i)HTTP/1\.0\r\n(.+\r\n)*connection:.*close", *CLOSE),
 ]  # fmt: skip
 
 
