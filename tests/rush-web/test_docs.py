@@ -1,104 +1,41 @@
-"""Every program of the README and every example runs, and prints what they say."""
+"""Every program of the manual and every example runs, and prints what they say."""
 
+import ast
+import dataclasses
 import inspect
 import json
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import rush_web
-from programs import PATIENCE
+from manuals import Reader
 from rawclient import request
-from rush_web import testing
 from rush_web.__main__ import main
+from tables import wrong_in
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "rush-web"
 README = (PACKAGE / "README.md").read_text()
+PAGES = [PACKAGE / "README.md", *sorted(PACKAGE.glob("docs/*.md"))]
 EXAMPLES = PACKAGE / "examples"
-FOUND = re.findall(r"```python\n(.*?)```\n(.*?)(?=```python|\Z)", README, re.DOTALL)
-PROGRAMS = [found for found in FOUND if "def test_" not in found[0]]
-TESTS = [found for found in FOUND if found not in PROGRAMS]
-SERVED = "server = WebServer("
 
 
-def commands(text):
-    """The curl commands of a text, and what follows each."""
-    found = []
-    for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL):
-        for piece in block.split("$ ")[1:]:
-            command, _, said = piece.partition("\n")
-            if command.startswith("curl"):
-                found.append((command, said))
-    return found
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_programs_of_a_page(tmp_path, path):
+    """Each program of a page runs, and answers as the page says."""
+    page = path.read_text()
+    with Reader(tmp_path) as reader:
+        assert reader.follow(page) >= page.count("```python")
 
 
 def on_a_free_port(source):
     """The same program, with port 0."""
     source = re.sub(r"port=\d+(, )?", "", source)
-    assert SERVED in source
-    return source.replace(SERVED, f"{SERVED}port=0, ")
-
-
-def test_the_readme_has_programs():
-    assert len(PROGRAMS) == 10
-    assert sum(len(commands(text)) for _, text in PROGRAMS) == 27
-    assert len(TESTS) == 1
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize(("source", "text"), PROGRAMS)
-def test_the_programs_of_the_readme(launch, tmp_path, source, text):
-    (tmp_path / "public").mkdir()
-    (tmp_path / "public" / "a.txt").write_text("a file")
-    (tmp_path / "app.py").write_text(on_a_free_port(source))
-    program = launch("app.py").ready()
-    for command, said in commands(text):
-        command = command.replace("127.0.0.1:9090", "{}:{}".format(*program.address))
-        done = subprocess.run(
-            [*shlex.split(command), "--silent", "--noproxy", "*"],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert done.stdout.removesuffix("\n") == said.removesuffix("\n")
-    if "on_startup" in source:
-        assert program.get("/static/a.txt").body == b"a file"
-    assert program.stop() == 0
-    if "on_startup" in source:
-        lines = program.output.end().splitlines()
-        assert (lines[0], lines[-1]) == ("loaded: 1", "bye")
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(("source", "text"), TESTS)
-def test_the_tests_of_the_readme(tmp_path, source, text):
-    (tmp_path / "app.py").write_text(source)
-    command, said = re.search(r"\$ pytest (.*?)\n(.*?)in [\d.]+s\n```", text, re.DOTALL).groups()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *shlex.split(command)],
-        cwd=tmp_path,
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=3 * PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith(said)
-
-
-def test_the_banner_of_the_readme(launch, tmp_path):
-    """Word for word, but for the port."""
-    said = re.search(r"\$ python hello.py\n(.*)\n", README)[1]
-    (tmp_path / "hello.py").write_text(on_a_free_port(PROGRAMS[0][0]))
-    program = launch("hello.py").ready()
-    assert str(program.output) == said.replace(":9090/", f":{program.address[1]}/") + "\n"
-    assert program.stop() == 0
+    assert "server = WebServer(" in source
+    return source.replace("server = WebServer(", "server = WebServer(port=0, ")
 
 
 def test_the_program_in_the_docstring(launch, tmp_path):
@@ -129,23 +66,29 @@ def test_the_readme_has_the_commands_and_their_options(capsys):
     assert "`--limit " in section
 
 
-def test_every_public_name_is_documented():
-    table = README.partition("## The whole of it")[2]
-    for name in rush_web.__all__:
-        assert f"`{name}" in table, name
-    names = {name: getattr(door, name) for door in (rush_web, testing) for name in door.__all__}
-    for name, value in names.items():
-        if type(value) is not type:
-            continue  # Handler, Filter
-        assert inspect.getdoc(value), name
-        for member, thing in vars(value).items():
-            if not member.startswith("_") and (callable(thing) or isinstance(thing, property)):
-                assert inspect.getdoc(getattr(value, member)), f"{name}.{member}"
+def test_the_tables_of_the_readme_have_every_public_name():
+    assert wrong_in(README, "rush_web", ["rush_web", "rush_web.testing"]) == []
 
 
-def test_every_option_is_in_the_readme():
-    for name in inspect.signature(rush_web.WebServer).parameters:
-        assert name in README, name
+def test_the_options_of_the_readme_and_their_defaults():
+    section = README.partition("\n## Options\n")[2].partition("\n## ")[0]
+    listed = {}
+    for names, defaults in re.findall(r"^\| (`.*?) \| (.*?) \|", section, re.MULTILINE):
+        names, defaults = re.findall("`(.*?)`", names), re.findall("`(.*?)`", defaults)
+        listed |= zip(names, map(ast.literal_eval, defaults), strict=True)
+    parameters = inspect.signature(rush_web.WebServer).parameters
+    assert listed == {name: parameter.default for name, parameter in parameters.items()}
+
+
+def test_the_limits_of_forms_in_the_readme():
+    section = README.partition("\n## Forms and large bodies\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\w,]+)(?: (KiB|MiB|bytes))? \|", section, re.MULTILINE)
+    units = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+    listed = {
+        name: None if value == "none" else int(value.replace(",", "")) * units[unit]
+        for name, value, unit in rows
+    }
+    assert listed == dataclasses.asdict(rush_web.FormLimits())
 
 
 # The examples
