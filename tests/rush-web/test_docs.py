@@ -22,6 +22,7 @@ PAGES = [PACKAGE / "README.md", *sorted(PACKAGE.glob("docs/*.md"))]
 EXAMPLES = PACKAGE / "examples"
 
 
+@pytest.mark.once
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_programs_of_a_page(tmp_path, path):

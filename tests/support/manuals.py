@@ -132,7 +132,7 @@ class Reader:
             self._start(re.sub(r"--port \d+", "--port 0", command))
             self._wait_for(pattern_of(said))
             return
-        if command.startswith("curl") and self._server is None:
+        if "curl " in command and self._server is None:
             self._start(self._program)
         done = subprocess.run(
             ["bash", "-c", command.replace(SHOWN, self._address)],
