@@ -18,7 +18,11 @@ from tables import wrong_in
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "rush-web"
 README = (PACKAGE / "README.md").read_text()
-PAGES = [PACKAGE / "README.md", *sorted(PACKAGE.glob("docs/*.md"))]
+# The program of the other page is one of Flask: tests/system does it.
+PAGES = [
+    PACKAGE / "README.md",
+    *sorted({*PACKAGE.glob("docs/*.md")} - {PACKAGE / "docs" / "coming-from.md"}),
+]
 EXAMPLES = PACKAGE / "examples"
 
 
