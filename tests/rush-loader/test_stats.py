@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from rush_http import Headers
-from rush_loader import TWINS, AutoUpdatingCache, Loader
+from rush_loader import TWINS, AutoUpdatingCache, Loader, Mounts
 from rush_loader.store import ENTRY_BYTES
 
 
@@ -146,3 +146,35 @@ def test_a_child_counts_on(write, in_child):
 
         in_child(child)
         assert counts(cache)[:2] == (1, 1)
+
+
+class Forgetful:
+    """A cache of somebody's own, which counts nothing."""
+
+    def get(self, path):
+        return None
+
+    def add(self, path):
+        raise FileNotFoundError(path)
+
+    def discard(self, path):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_loaders_and_mounts_say_what_their_caches_do(tmp_path, write, make_cache):
+    write("a.txt", "x" * 100)
+    write("b.txt", "x" * 100)
+    shared = make_cache()
+    with Loader(tmp_path, shared) as loader, Loader(tmp_path, shared) as other:
+        loader.load("/a.txt")
+        assert loader.stats() == shared.stats()
+        assert Mounts({"/": loader, "/o/": other}).stats() == shared.stats()
+        with Loader(tmp_path) as own:
+            assert own.cache_files("/") == 2
+            stats = Mounts({"/": loader, "/own/": own}).stats()
+            assert (stats.entries, stats.misses) == (3, 3)
+    with Loader(tmp_path, Forgetful()) as loader, pytest.raises(TypeError, match="does not count"):
+        loader.stats()

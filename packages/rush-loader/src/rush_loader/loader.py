@@ -22,6 +22,7 @@ from .file import File
 from .listing import Listing, list_directory
 from .reader import read_file
 from .root import Root, is_hostile, outside
+from .store import Stats
 
 # Paths are remembered once they were found.  Links can give one file any number of names, so the
 # memory is emptied when it is full; the next load of each path takes some microseconds more.
@@ -179,6 +180,15 @@ class Loader:
         if not isinstance(self._cache, AutoUpdatingCache):
             raise TypeError(f"{self._cache!r:.80} is a cache that does not tell of changes")
         return self._cache.on_change(callback)
+
+    def stats(self) -> Stats:
+        """What the cache did until now, and what it holds: `AutoUpdatingCache.stats`.
+
+        Raises `TypeError` if the loader was given a cache that cannot tell.
+        """
+        if not isinstance(self._cache, AutoUpdatingCache):
+            raise TypeError(f"{self._cache!r:.80} is a cache that does not count")
+        return self._cache.stats()
 
     def close(self) -> None:
         """Close the cache, also one that was given."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, fields
 from functools import partial
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from .errors import FileNotFound, SlashMissing
 from .file import File
 from .listing import Listing
 from .loader import IN_PATHS, Answerer, Loader
+from .store import Stats
 
 
 class Mounts:
@@ -91,6 +93,13 @@ class Mounts:
         for _, loader in self._loaders:
             loader.on_change(callback)
         return callback
+
+    def stats(self) -> Stats:
+        """What the caches of all loaders did, added up: see `Loader.stats`."""
+        each = {id(loader._cache): loader for _, loader in self._loaders}  # they may share one
+        counts = [asdict(loader.stats()) for loader in each.values()]
+        names = [field.name for field in fields(Stats)]
+        return Stats(**{name: sum(count[name] for count in counts) for name in names})
 
     def close(self) -> None:
         """Close every loader, and its cache."""
