@@ -3,7 +3,8 @@
     python tests/bench/instructions.py [LAYER] [plaintext|hostile|pipelined]
 
 LAYER is ``http``, ``wsgi``, ``web``, ``box`` (with the black box as well), ``metrics`` or
-``access`` (also with counters of answers, or a log of the combined format).  Counted by valgrind
+``access`` (also with counters of answers, or a log of the combined format), ``application`` (the
+application of ``wsgi`` behind all that a worker of ``rush wsgi`` has).  Counted by valgrind
 (Debian: valgrind) while 16 keep-alive connections ask for "Hello, World!"; starting and ending do
 not count, nor does the kernel's part.  ``hostile``: a browser's nine header lines, of which three,
 and the query, are new each time.  Two runs differ by 200: how malloc(3) finds room for what recv(2)
@@ -75,8 +76,31 @@ server.on_message_complete = manager.watched_by(box, server.epoll.loop)
 print(server.address[1], flush=True)
 server.run()
 """
+# `rush wsgi`: the same application behind all that a worker has.
+APPLICATION = """
+from functools import partial
+from rush_http import HttpServer
+from rush_loader import Loader
+from rush_web import HandlersManager, WebServer
+from rush_web.application import Application
+from rush_web.blackbox import BlackBox
+from rush_web.slots import Slots
+def hello(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [b"Hello, World!"]
+server = HttpServer(("127.0.0.1", 0))
+box = BlackBox(Slots(1).take(0), 0)
+server.on_sweep = lambda: box.tick(len(server.epoll.connections))
+made = partial(Application, WebServer(wsgi=hello), server)
+manager = HandlersManager([], {}, {}, Loader("."), server, application=made)
+server.on_message_complete = manager.__call__
+server.on_message_complete = manager.watched_by(box, server.epoll.loop)
+print(server.address[1], flush=True)
+server.run()
+"""
 PROGRAMS = {
     "http": HTTP,
+    "application": APPLICATION,
     "web": WEB,
     "wsgi": WSGI,
     **{kind: BOX.format(kind=kind) for kind in ("box", "metrics", "access")},
