@@ -9,6 +9,7 @@ import pytest
 
 import certificates
 import rawclient
+import wsgi_apps
 from receivers import Uploads
 from rush_http import END, Head, HttpError, HttpServer, Memo, RequestParser
 
@@ -259,3 +260,16 @@ def streaming(serve):
 def uploads(serve):
     """A server that takes bodies in pieces: see receivers.py."""
     return Uploads(serve)
+
+
+@pytest.fixture(params=[0, 3], ids=["loop", "threads"])
+def threads(request):
+    """How many threads a WSGI application has."""
+    return request.param
+
+
+@pytest.fixture
+def serve_wsgi(threads):
+    """Serve a WSGI application; returns the address."""
+    with wsgi_apps.serving(threads) as serve:
+        yield serve

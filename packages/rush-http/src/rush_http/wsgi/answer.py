@@ -12,6 +12,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from types import TracebackType
 from typing import Any, Final
 
@@ -35,6 +36,24 @@ _WHOLE_BYTES: Final = 1 << 18
 _log = logging.getLogger("rush_http")
 
 
+class Given:
+    """Stands where the stream of an answer was: the application cannot write to it any more."""
+
+    gone = False
+
+    def write(self, data: bytes) -> None:
+        """Refuse it."""
+        raise RuntimeError("write() is for before the application returns: the answer was given")
+
+    def finish(self) -> None:
+        """Do nothing: it is complete, or somebody else's."""
+
+    abort = finish
+
+
+GIVEN: Final = Given()
+
+
 class Answer(ABC):
     """Calls the application for one request, and answers with what it returns.
 
@@ -44,13 +63,14 @@ class Answer(ABC):
     __slots__ = ("_body", "_iterable", "_memo", "environ", "started", "stream")
 
     def __init__(self, environ: Environ, body: object, memo: StartedMemo) -> None:
-        """`body` is the input, which is closed at the end; ``None``: that is another's to do."""
+        """`body` is the input, which is closed at the end; ``None``: there is nothing to close."""
         self.environ = environ
         self._body = body
         self._memo = memo
         self._iterable: Iterable[bytes] | None = None
         self.started: Started | None = None
-        self.stream: ResponseStream | None = None  # once a part of the answer is on its way
+        self.stream: ResponseStream | Given | None = None
+        """What a part of the answer was written to, or `GIVEN`; ``None``: nothing was sent."""
 
     # How it gets to the client
 
@@ -84,51 +104,71 @@ class Answer(ABC):
                 exc_info = None  # no cycle of frame and traceback
         elif self.started is not None:
             raise RuntimeError("start_response was called already: a second call needs exc_info")
-        said: tuple[Any, ...] = (status, *headers)
-        try:
-            self.started = self._memo.known[said]
-        except (KeyError, TypeError):  # not met before, or no tuples
-            self.started = self._memo.started(status, said[1:])
+        last_status, last_headers, last = self._memo.last
+        if headers == last_headers and status == last_status:
+            self.started = last
+        else:
+            self.started = self._memo.started(status, headers)
         return self.write
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body at once: what ``start_response`` returns."""
-        if self.stream is None:
-            self.stream = self.open_stream()
-        self.stream.write(_bytes(data))
+        stream = self.stream
+        if stream is None:
+            stream = self.stream = self.open_stream()
+        stream.write(checked(data))
 
     def run(self, application: Application) -> None:
-        """Call the application, and answer.  Raises what it raises before any answer has begun."""
+        """Call the application, and answer.  Raises what it raises before any answer has begun.
+
+        What is no `Exception`, such as `SystemExit`, is the cause of a `RuntimeError` then: it is
+        to end this request, not the server.  But Ctrl-C is meant for that.
+        """
         try:
-            result = application(self.environ, self.start_response)
-            if type(result) is list or type(result) is tuple:  # without a close()
-                if len(result) == 1:
-                    self.send_whole(result[0])
-                    return
-                if sum(map(len, result)) <= _WHOLE_BYTES:
-                    self.send_whole(b"".join(map(_bytes, result)))
-                    return
-            self._iterable = result
-            if isinstance(result, FileWrapper) and self._send_file(result):
-                return
-            self._send_iterated(iter(result))
+            self.give(application(self.environ, self.start_response))
         except BaseException as error:
-            self.end()
-            if self.stream is None:
-                raise
+            self.failed(error)
+
+    def give(self, result: Iterable[bytes]) -> None:
+        """Answer with what the application has returned."""
+        if type(result) is list or type(result) is tuple:  # without a close()
+            if len(result) == 1:
+                self.send_whole(result[0])
+                return
+            if sum(map(len, result)) <= _WHOLE_BYTES:
+                self.send_whole(b"".join(map(checked, result)))
+                return
+        self._iterable = result
+        if isinstance(result, FileWrapper) and self._send_file(result):
+            return
+        self._send_iterated(iter(result))
+
+    def failed(self, error: BaseException) -> None:
+        """Let the client know that the application has failed; see `run`."""
+        self.end()
+        stream = self.stream
+        if stream is None:
+            raise as_exception(error)
+        if not (stream.gone and isinstance(error, ConnectionError)):
             _log.error("%s failed in its answer", self.what(), exc_info=error)
-            self.stream.abort()
+        stream.abort()
 
     def what(self) -> str:
         """The request, for the log."""
         environ = self.environ
-        return f"the application for {environ['REQUEST_METHOD']} {environ['PATH_INFO']!r:.200}"
+        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
+        return f"the application for {method} {path!r:.200}"
 
     def end(self) -> None:
         """Close what the application has returned, and its input."""
         result, self._iterable = self._iterable, None
         if result is not None:
-            close(result)
+            try:
+                close(result)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                _log.error("close() of the answer of %s failed", self.what(), exc_info=error)
         body, self._body = self._body, None
         if body is not None:
             close(body)
@@ -149,49 +189,56 @@ class Answer(ABC):
         if is_bodiless(started.status):
             return False
         self.respond_file(_Sent(wrapper, self.end), offset, count)
+        self.stream = GIVEN
         return True
 
     def send_whole(self, body: bytes) -> None:
         """Answer with all that there is."""
+        checked(body)
         if self.stream is not None:
-            self.stream.write(_bytes(body))
+            self.stream.write(body)
             self.stream.finish()
         else:
             started = self.said()
+            head_only = self.environ.get("REQUEST_METHOD") == "HEAD"
             if is_bodiless(started.status):
                 self.respond(b"")
+                self.stream = GIVEN
+            elif not (body or started.length is not None) and head_only:
+                self.open_stream().finish()  # how long it would be is not known
             elif started.length is None or started.length == len(body):
-                head_only = self.environ["REQUEST_METHOD"] == "HEAD"
-                if not body and started.length is None and head_only:
-                    self.open_stream().finish()  # how long it would be is not known
-                else:
-                    self.respond(_bytes(body))
+                self.respond(body)
+                self.stream = GIVEN
             else:
-                self.stream = self.open_stream()
-                if self.environ["REQUEST_METHOD"] != "HEAD":
-                    self.stream.write(_bytes(body))
-                self.stream.finish()
+                stream = self.stream = self.open_stream()
+                if not head_only:
+                    stream.write(body)
+                stream.finish()
         self.end()
 
     def _send_iterated(self, pieces: Iterator[bytes]) -> None:
         first = b""
         for piece in pieces:
             if piece:
-                first = _bytes(piece)
+                first = checked(piece)
                 break
         else:
             self.send_whole(b"")
             return
         started = self.said()
-        if self.stream is None and started.length == len(first):
+        if self.stream is None and is_bodiless(started.status):
+            self.send_whole(b"")
+        elif self.stream is None and started.length == len(first):
             self.respond(first)
+            self.stream = GIVEN
             for more in pieces:
                 if more:
                     _log.error("%s gave more than the announced %d bytes", self.what(), len(first))
                     break
             self.end()
         else:
-            self.send_pieces(_chained(first, pieces))
+            # Not a generator with `yield from`: its end would close the application's as well.
+            self.send_pieces(chain((first,), pieces))
 
     def said(self) -> Started:
         """Status and headers; raises `RuntimeError` if the application has named none."""
@@ -214,12 +261,17 @@ class _Sent:
         self._end()
 
 
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+def as_exception(error: BaseException) -> BaseException:
+    """`error`, as one that ends a request and not the server; but Ctrl-C is meant for that."""
+    if isinstance(error, (Exception, KeyboardInterrupt)):
+        return error
+    failed = RuntimeError(f"the application has raised {error!r:.200}")
+    failed.__cause__ = error
+    return failed
 
 
-def _bytes(piece: Any) -> bytes:
+def checked(piece: Any) -> bytes:
+    """`piece`, if it is one; else raises `TypeError`."""
     if not isinstance(piece, bytes):
         raise TypeError(f"a body is made of bytes (PEP 3333), not {piece!r:.80}")
     return piece

@@ -2,34 +2,29 @@
 
 import io
 import logging
-from collections.abc import Iterable, Iterator
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from epollserver import Connection, SendableFile
+from epollserver import Connection
 
-from ..deferred import Deferred
 from ..errors import ServiceUnavailable
 from ..exchange import Exchange
 from ..grammar import HTTP_1_1, Protocol
 from ..head import Head
 from ..headers import Headers
 from ..pool import Pool
-from ..streams import ResponseStream
 from ..uploads import BodyReceiver
-from .answer import Answer, Application
+from .answer import Application
 from .environ import PROTOCOLS, Environ, Environs
 from .files import FileWrapper
-from .input import BodyFile, SpooledBody
+from .in_thread import InThread
+from .input import ArrivingBody, BodyFile, SpooledBody
+from .on_loop import OnLoop
 from .started import StartedMemo
 
 if TYPE_CHECKING:
-    from tempfile import SpooledTemporaryFile
-
     from ..server import HttpServer, OnMessageComplete
-
-    _Large = SpooledTemporaryFile[bytes] | io.BufferedReader
 
 WHOLE_BYTES: Final = 16 * 1024
 """A body up to this is taken whole; larger ones, and chunked ones, are streamed or spooled."""
@@ -94,7 +89,8 @@ class WsgiApp:
         self._script_name = script_name
         self._memo = StartedMemo()
         self._handle = handle or self.__call__
-        self._large: _Large | None = None  # the input of a request that is being handled
+        # The input of a request that is being handled, and how many bytes it has.
+        self._large: tuple[IO[bytes] | ArrivingBody, int | None] | None = None
         if install:
             http_server.on_message_complete = self.__call__  # bound: 1,200 instructions less
             http_server.on_head_complete = self.on_head_complete
@@ -123,35 +119,53 @@ class WsgiApp:
         environ["QUERY_STRING"] = query
         if protocol is not HTTP_1_1:
             environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
-        if body:
-            environ["CONTENT_LENGTH"] = str(len(body))  # also if it was chunked
-        large, self._large = self._large, None
-        environ["wsgi.input"] = io.BytesIO(body) if large is None else large
-        if self._threads:
-            self._submit(_InThread(environ, large, self._memo, self._server.defer(conn)))
+        large = self._large
+        if large is not None:
+            self._large = None
+            environ["wsgi.input"], size = large
+            if size is not None:
+                environ["CONTENT_LENGTH"] = str(size)  # also if it was chunked
         else:
-            _OnLoop(environ, large, self._memo, self._server, conn).run(self._app)
+            environ["wsgi.input"] = io.BytesIO(body)
+            if body:
+                environ["CONTENT_LENGTH"] = str(len(body))
+        if self._threads:
+            self._submit(conn, environ, None if large is None else large[0])
+            return
+        answer = OnLoop()
+        answer.environ = environ
+        answer.conn = conn
+        answer.server = self._server
+        answer._memo = self._memo
+        answer._body = None if large is None else large[0]
+        answer.started = answer.stream = answer._iterable = None
+        answer.run(self._app)
 
     def on_head_complete(self, conn: Connection, head: Head) -> BodyReceiver | None:
         """Take a body that is not small: ``http_server.on_head_complete``."""
         if not head.chunked and head.content_length <= WHOLE_BYTES:
             return None
+        handle = partial(self._handle_large, conn, head)
         if not self._threads:
-            return SpooledBody(self._body_bytes, partial(self._handle_large, conn, head))
-        reader = BodyFile(
-            self._body_bytes, lambda: self._handle_large(conn, head, _Buffered(reader))
-        )
+            return SpooledBody(self._body_bytes, handle)
+        reader = BodyFile(self._body_bytes, lambda: handle(ArrivingBody(reader), reader.size))
+        if head.expects_continue:
+            # Who reads it, asks for it; who refuses, spares the client to send it.
+            reader.pause()
+            self._server.epoll.loop.call_soon(reader.begin)
         return reader
 
-    def _handle_large(self, conn: Connection, head: Head, body: "_Large") -> None:
+    def _handle_large(
+        self, conn: Connection, head: Head, body: IO[bytes] | ArrivingBody, size: int | None
+    ) -> None:
         """Let a request be handled whose body is at hand as a file."""
-        self._large = body
+        self._large = body, size
         try:
             self._handle(b"", conn, *head.message)
         finally:
             large, self._large = self._large, None
             if large is not None:
-                large.close()  # somebody else has answered
+                large[0].close()  # somebody else has answered
 
     def close(self, seconds: float = 0.0) -> None:
         """End the threads; those that are busy have so many `seconds` to end."""
@@ -164,174 +178,17 @@ class WsgiApp:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _submit(self, answer: "_InThread") -> None:
+    def _submit(
+        self, conn: Connection, environ: Environ, body: IO[bytes] | ArrivingBody | None
+    ) -> None:
+        assert body is None or isinstance(body, ArrivingBody)
+        answer = InThread(environ, body, self._memo, self._server.defer(conn))
         if self._pool is None:
             # One request of each connection is here at most: the others are not read.
             self._pool = Pool(self._threads, self._server.epoll.max_conns)
         if not self._pool.submit(partial(answer.run_safely, self._app)):
             answer.end()
             raise ServiceUnavailable("the application is ending")
-
-
-class _OnLoop(Answer):
-    """An answer in the server's thread."""
-
-    __slots__ = ("_conn", "_server")
-
-    def __init__(
-        self,
-        environ: Environ,
-        body: object,
-        memo: StartedMemo,
-        server: "HttpServer",
-        conn: Connection,
-    ) -> None:
-        self._body = body
-        self._memo = memo
-        self._server = server
-        self._conn = conn
-        self.environ = environ
-        self.started = self.stream = self._iterable = None
-
-    def send_whole(self, body: bytes) -> None:
-        started = self.started
-        if (
-            started is not None
-            and started.quick
-            and type(body) is bytes
-            and (started.length is None or started.length == len(body))
-            and self.stream is None
-        ):
-            exchange: Exchange = self._conn.data
-            head = exchange.head
-            if head is not None and head.method != "HEAD" and not exchange.connection_line:
-                # What `respond` does.
-                self._server.send(self._conn, started.answer(body))
-                if self._iterable is not None or self._body is not None:
-                    self.end()
-                return
-        super().send_whole(body)
-
-    def respond(self, body: bytes) -> None:
-        said = self.said()
-        self._server.respond(
-            self._conn, body, said.status, said.headers, content_type=said.content_type
-        )
-
-    def respond_file(self, file: SendableFile, offset: int, count: int) -> None:
-        said = self.said()
-        self._server.respond_file(
-            self._conn,
-            *(file, offset, count, said.status, said.headers),
-            content_type=said.content_type,
-        )
-
-    def open_stream(self) -> ResponseStream:
-        said = self.said()
-        return self._server.start_stream(
-            self._conn,
-            *(said.status, said.headers),
-            content_type=said.content_type,
-            length=said.length,
-        )
-
-    def send_pieces(self, pieces: Iterator[bytes]) -> None:
-        if self.stream is None:
-            said = self.said()
-            self._server.stream(
-                self._conn,
-                _Closing(pieces, self),
-                *(said.status, said.headers),
-                content_type=said.content_type,
-                length=said.length,
-            )
-            return
-        for piece in pieces:  # after write(): there is nobody to wait for
-            self.stream.write(piece)
-        self.stream.finish()
-        self.end()
-
-
-class _InThread(Answer):
-    """An answer in a thread of the pool, which may wait for the client."""
-
-    __slots__ = ("_deferred",)
-
-    def __init__(
-        self, environ: Environ, body: object, memo: StartedMemo, deferred: Deferred
-    ) -> None:
-        super().__init__(environ, body, memo)
-        self._deferred = deferred
-
-    def run_safely(self, app: Application) -> None:
-        """As `run`; what it raises is logged, and answered with 500."""
-        try:
-            self.run(app)
-        except ConnectionError as error:
-            if not self._deferred.gone:
-                self._failed(error)
-        except Exception as error:
-            self._failed(error)
-
-    def _failed(self, error: Exception) -> None:
-        _log.error("%s failed", self.what(), exc_info=error)
-        self._deferred.respond(b"500 Internal Server Error\n", 500)
-
-    def respond(self, body: bytes) -> None:
-        said = self.said()
-        self._deferred.respond(body, said.status, said.headers, content_type=said.content_type)
-
-    def respond_file(self, file: SendableFile, offset: int, count: int) -> None:
-        said = self.said()
-        self._deferred.respond_file(
-            *(file, offset, count, said.status, said.headers), content_type=said.content_type
-        )
-
-    def open_stream(self) -> ResponseStream:
-        said = self.said()
-        return self._deferred.start_stream(
-            said.status, said.headers, content_type=said.content_type, length=said.length
-        )
-
-    def write(self, data: bytes) -> None:
-        super().write(data)
-        assert self.stream is not None
-        if not self.stream.wait():
-            raise ConnectionResetError("the client has gone")
-
-    def send_pieces(self, pieces: Iterator[bytes]) -> None:
-        stream = self.stream = self.stream or self.open_stream()
-        for piece in pieces:
-            if not stream.write(piece) and not stream.wait():
-                break  # the client has gone
-        else:
-            stream.finish()
-        self.end()
-
-
-class _Closing:
-    """Pieces, and what is to be done when they are not wanted any more."""
-
-    def __init__(self, pieces: Iterable[bytes], answer: Answer) -> None:
-        self._pieces = pieces
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._pieces)
-
-    def close(self) -> None:
-        self._answer.end()
-
-
-class _Buffered(io.BufferedReader):
-    """A body that is arriving, with lines; closing it lets the rest go."""
-
-    def __init__(self, reader: BodyFile) -> None:
-        super().__init__(reader)
-        self._reader = reader
-
-    def close(self) -> None:
-        self._reader.let_go()
 
 
 def _name(http_server: "HttpServer") -> tuple[str, str]:

@@ -10,8 +10,8 @@ import io
 import logging
 import threading
 from collections.abc import Callable
-from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
 
 from epollserver import Reason
 
@@ -35,25 +35,30 @@ _log = logging.getLogger("rush_http")
 class SpooledBody(BodyReceiver):
     """Keeps a body in a temporary file, and calls `on_complete` with that, which owns it then."""
 
-    def __init__(
-        self, limit_bytes: int, on_complete: Callable[["SpooledTemporaryFile[bytes]"], object]
-    ) -> None:
+    def __init__(self, limit_bytes: int, on_complete: Callable[[IO[bytes], int], object]) -> None:
+        """`on_complete` gets the file, and how many bytes it has."""
         self.limit_bytes = limit_bytes
         self._on_complete = on_complete
-        self._file: SpooledTemporaryFile[bytes] | None
-        self._file = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
+        self._size = 0
+        # Not a SpooledTemporaryFile: before Python 3.11 that is no file as others are.
+        self._file: IO[bytes] | None = io.BytesIO()
 
     def on_piece(self, data: bytes) -> None:
         """As `BodyReceiver.on_piece`."""
         assert self._file is not None
+        if self._size <= SPOOL_BYTES < self._size + len(data):
+            memory, self._file = self._file, TemporaryFile()  # noqa: SIM115
+            memory.seek(0)
+            self._file.write(memory.read())
         self._file.write(data)
+        self._size += len(data)
 
     def on_end(self) -> None:
         """As `BodyReceiver.on_end`."""
         file, self._file = self._file, None
         assert file is not None
         file.seek(0)
-        self._on_complete(file)
+        self._on_complete(file, self._size)
 
     def on_lost(self, reason: Reason | Exception) -> None:
         """As `BodyReceiver.on_lost`."""
@@ -89,26 +94,28 @@ class BodyFile(BodyReceiver, io.RawIOBase):
                 return
             self._data += data
             size = len(self._data)
+            if size >= MOST_BYTES:
+                self.pause()  # before it is read: who takes all of it, resumes
             self._changed.notify()
-        if size >= MOST_BYTES:
-            self.pause()
         if size >= START_BYTES:
-            self._begin()
+            self.begin()
 
     def on_end(self) -> None:
         """As `BodyReceiver.on_end`."""
         with self._changed:
             self._ended = True
             self._changed.notify()
-        self._begin()
+        self.begin()
 
     def on_lost(self, reason: Reason | Exception) -> None:
         """As `BodyReceiver.on_lost`."""
         with self._changed:
             self._lost = str(reason)
+            self._start = None
             self._changed.notify()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Let it be read from now on; again does nothing."""
         start, self._start = self._start, None
         if start is not None:
             start()
@@ -122,6 +129,8 @@ class BodyFile(BodyReceiver, io.RawIOBase):
     def readinto(self, buffer: "Buffer") -> int:
         """Wait for some bytes, and put them into `buffer`; 0 at the end."""
         view = memoryview(buffer).cast("B")
+        if self._paused and not self._data:
+            self.resume()  # nothing was asked for yet
         with self._changed:
             self._changed.wait_for(lambda: self._data or self._ended or self._lost is not None)
             if not self._data and self._lost is not None:
@@ -134,9 +143,36 @@ class BodyFile(BodyReceiver, io.RawIOBase):
             self.resume()
         return count
 
+    @property
+    def size(self) -> int | None:
+        """How many bytes there are, if all of them have come."""
+        return len(self._data) if self._ended else None
+
+    @property
+    def lost(self) -> bool:
+        """Whether its end will never come."""
+        return self._lost is not None
+
     def let_go(self) -> None:
         """Drop what has not been read: the application has ended."""
         with self._changed:
             self._unwanted = True
             self._data.clear()
         self.resume()
+
+
+class ArrivingBody(io.BufferedReader):
+    """A body that is arriving, with lines; closing it lets the rest go."""
+
+    def __init__(self, reader: BodyFile) -> None:
+        super().__init__(reader)
+        self._reader = reader
+
+    @property
+    def lost(self) -> bool:
+        """Whether its end will never come."""
+        return self._reader.lost
+
+    def close(self) -> None:
+        """As `BodyFile.let_go`."""
+        self._reader.let_go()
