@@ -12,8 +12,7 @@ from programs import eventually
 from rawclient import RawClient, request
 from rush_http import HttpServer
 from rush_http.wsgi import FileWrapper, WsgiApp
-
-PLAIN = [("Content-Type", "text/plain")]
+from wsgi_apps import PLAIN, ask
 
 
 class Closed(list):
@@ -31,37 +30,14 @@ class Closed(list):
         self.closed.set()
 
 
-@pytest.fixture(params=[0, 3], ids=["loop", "threads"])
-def threads(request):
-    return request.param
-
-
 @pytest.fixture
-def serve(threads):
-    """Serve an application; returns the address."""
-    stack = []
+def serve(serve_wsgi):
+    """Serve an application, under the eyes of wsgiref's validator unless it is not `valid`."""
 
-    def serve(app, *, valid=True, address=("127.0.0.1", 0), **options):
-        server = HttpServer(address)
-        stack.append(server)
-        wsgi = WsgiApp(validator(app) if valid else app, server, threads, **options)
-        stack.append(wsgi)
-        server.run(threaded=True)
-        return server.address
+    def serve(app, *, valid=True, **options):
+        return serve_wsgi(validator(app) if valid else app, **options)
 
-    yield serve
-    for one in reversed(stack):
-        one.close()
-
-
-def ask(address, method="GET", path="/", body=None, headers=None, **more):
-    connection = http.client.HTTPConnection(*address, timeout=20)
-    try:
-        connection.request(method, path, body, headers or {}, **more)
-        response = connection.getresponse()
-        return response.status, dict(response.getheaders()), response.read()
-    finally:
-        connection.close()
+    return serve
 
 
 # Applications, by what they return.
@@ -198,21 +174,89 @@ def test_the_environ(serve):
     assert not {"HTTP_PROXY", "HTTP_CONTENT_TYPE", "CONTENT_LENGTH"} & seen.keys()
 
 
+# The root, what is asked for, SCRIPT_NAME and PATH_INFO.
 PATHS = [
-    ("/shop", "/shop", ""),
-    ("/shop/", "/shop", "/"),
-    ("/shopping", "", "/shopping"),
-    ("/", "", "/"),
+    ("/shop", "/shop", "/shop", ""),
+    ("/shop", "/shop/", "/shop", "/"),
+    ("/shop", "/shop//", "/shop", "//"),
+    ("/shop", "/shop/a%2Fb", "/shop", "/a/b"),
+    ("/shop", "/shop%2Fa", "/shop", "/a"),
+    ("/shop", "/shopping", "", "/shopping"),
+    ("/shop", "/Shop/", "", "/Shop/"),
+    ("/shop", "/", "", "/"),
+    ("/shop", "/shop/caf%C3%A9", "/shop", "/café"),
+    ("/café", "/caf%C3%A9/x", "/café", "/x"),
+    ("/café", "/cafe/x", "", "/cafe/x"),
+    ("", "/", "", "/"),
+    ("", "//a//b/", "", "//a//b/"),
+    ("", "/a%2Fb%20c%25", "", "/a/b c%"),
+    ("", "/a+b;c=d", "", "/a+b;c=d"),
+    ("", "/%E2%82%AC", "", "/€"),
+    ("", "http://test/a?b", "", "/a"),
 ]
 
 
-@pytest.mark.parametrize(("path", "script_name", "rest"), PATHS)
-def test_what_is_below_the_script_name(serve, path, script_name, rest):
+@pytest.mark.parametrize(("root", "path", "script_name", "rest"), PATHS)
+def test_what_is_below_the_script_name(serve, root, path, script_name, rest):
     def app(environ, start_response):
         start_response("200 OK", PLAIN)
-        return [f"{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode()]
+        # PEP 3333: each character is a byte.
+        return [f"{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode("latin-1")]
 
-    assert ask(serve(app, script_name="/shop"), path=path)[2] == f"{script_name}|{rest}".encode()
+    with RawClient(serve(app, valid=False, script_name=root)) as client:
+        assert client.get(path).body == f"{script_name}|{rest}".encode()
+
+
+FLAGS = "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"
+
+
+@pytest.mark.parametrize(("threads", "multithread"), [(0, False), (1, False), (2, True)])
+@pytest.mark.parametrize("multiprocess", [False, True])
+def test_what_is_said_of_threads_and_processes(serve, threads, multithread, multiprocess):
+    def app(environ, start_response):
+        assert environ["wsgi.version"] == (1, 0)
+        environ["wsgi.errors"].write("")
+        environ["wsgi.errors"].writelines([""])
+        environ["wsgi.errors"].flush()
+        start_response("200 OK", PLAIN)
+        return [str([environ[name] for name in FLAGS]).encode()]
+
+    said = ask(serve(app, multiprocess=multiprocess))[2]
+    assert said.decode() == str([multithread, multiprocess, False])
+
+
+# Lines of a request, and what they are in the environ; `None`: nothing.
+FIELDS = [
+    (["X-One: 1"], {"HTTP_X_ONE": "1"}),
+    (["x-oNe:\t1 \t"], {"HTTP_X_ONE": "1"}),
+    (["X-One:"], {"HTTP_X_ONE": ""}),
+    (["X-Two: a", "X-Other: b", "x-two: c"], {"HTTP_X_TWO": "a, c", "HTTP_X_OTHER": "b"}),
+    (["Cookie: a=1", "cookie: b=2; c=3"], {"HTTP_COOKIE": "a=1; b=2; c=3"}),
+    (["X-Latin: caf\xe9"], {"HTTP_X_LATIN": "caf\xe9"}),
+    (["X_One: spoofed"], {"HTTP_X_ONE": None}),
+    (["X-One: 1", "X_One: spoofed"], {"HTTP_X_ONE": "1"}),
+    (["X_One: spoofed", "X-One: 1"], {"HTTP_X_ONE": "1"}),
+    (["Remote_Addr: 6.6.6.6", "REMOTE-ADDR: 6"], {"HTTP_REMOTE_ADDR": "6"}),
+    (["Proxy: evil"], {"HTTP_PROXY": None}),
+    (["Proxy-Authorization: x"], {"HTTP_PROXY_AUTHORIZATION": "x"}),
+    (["content_length: 7", "Content_Type: x"], {"CONTENT_LENGTH": None, "CONTENT_TYPE": None}),
+    (["Content-Type: text/x"], {"CONTENT_TYPE": "text/x", "HTTP_CONTENT_TYPE": None}),
+    (["Content-Length: 0"], {"CONTENT_LENGTH": "0", "HTTP_CONTENT_LENGTH": None}),
+    (["X.Y!: 1"], {"HTTP_X.Y!": "1"}),
+]
+
+
+@pytest.mark.parametrize(("lines", "found"), FIELDS)
+def test_fields(serve, lines, found):
+    """The same for the first request, the same again, and lines that follow known ones."""
+
+    def app(environ, start_response):
+        start_response("200 OK", PLAIN)
+        return [repr({name: environ.get(name) for name in found}).encode()]
+
+    with RawClient(serve(app, valid=False)) as client:
+        for path, before in (("/", []), ("/", []), *((f"/{n}", ["Accept: x"]) for n in range(6))):
+            assert client.get(path, *before, *lines).body.decode() == repr(found)
 
 
 def test_a_unix_socket(serve, tmp_path):

@@ -69,6 +69,7 @@ class WsgiApp:
             raise ValueError(f"threads is {threads!r}: it must be 0 or more")
         if script_name and (not script_name.startswith("/") or script_name.endswith("/")):
             raise ValueError(f"script_name is such as '/shop', not {script_name!r}")
+        script_name = script_name.encode().decode("latin-1")  # as PATH_INFO is
         self._app = app
         self._server = http_server
         self._threads = threads
