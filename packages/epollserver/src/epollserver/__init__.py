@@ -72,6 +72,12 @@ encrypted.  ``CONNECT`` comes after the handshake, for which a client has ``hand
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain("cert.pem", "key.pem")
 
+Preambles
+=========
+``EpollServer(..., preamble=f)``: ``f(conn)`` makes a `Preamble` that reads the first bytes of a
+connection, before TLS and before ``CONNECT``; what follows them is read as if nothing had been
+there.  ``None`` from it means that this one has none, ``False`` that it is closed.
+
 The end
 =======
 ``server.stop()`` closes everything now.  ``server.stop(grace=30)`` accepts no more, lets the
@@ -115,6 +121,7 @@ from .events import (
 )
 from .loop import READ, WRITE, Loop, Timer
 from .outbox import SendableFile
+from .preambles import MakePreamble, Preamble
 from .server import EpollServer
 
 if TYPE_CHECKING:
@@ -137,6 +144,8 @@ __all__ = [
     "Event",
     "Handler",
     "Loop",
+    "MakePreamble",
+    "Preamble",
     "Reason",
     "SendableFile",
     "SocketFile",

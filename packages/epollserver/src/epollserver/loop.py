@@ -106,9 +106,16 @@ class Loop:
         self._epoll.register(fd, events)
         self._fresh[fd] = callback
 
-    def rewatch(self, fd: int, events: int) -> None:
-        """Wait for other `events` of `fd` from now on; 0 waits for errors and hang-ups only."""
+    def rewatch(
+        self, fd: int, events: int, callback: Callable[[int], object] | None = None
+    ) -> None:
+        """Wait for other `events` of `fd` from now on; 0 waits for errors and hang-ups only.
+
+        With a `callback`, call that in place of the one before.
+        """
         self._epoll.modify(fd, events)
+        if callback is not None:
+            (self._callbacks if fd in self._callbacks else self._fresh)[fd] = callback
 
     def unwatch(self, fd: int) -> bool:
         """Forget `fd`; an event of it that is still in the batch is dropped.

@@ -14,8 +14,10 @@ from .checks import check_counts, check_event, check_seconds
 from .connection import Connection
 from .descriptors import DescriptorLost
 from .events import DataHandler, DisconnectHandler, Event, Handler, Reason
+from .kinds import connection_class
 from .listeners import Kind, Listeners
 from .loop import READ, Loop
+from .preambles import MakePreamble, begin
 from .states import CLOSED
 from .timeouts import Sweeper, TimeLimits
 
@@ -44,6 +46,8 @@ class EpollServer:
     goes on, past `max_queued` bytes in memory, costs the connection.
     `idle_seconds`, `drain_seconds`: the time limits that connections begin with, see `Connection`.
     `ssl_context`: speak TLS, with `TlsConnection`; a client has `handshake_seconds` to begin.
+    ``preamble(conn)`` makes what reads the first bytes of each connection (see `Preamble`), which
+    are to come within `preamble_seconds`.
     `exclusive`: of several processes that wait on the same socket, one is woken for a connection
     (``EPOLLEXCLUSIVE``).  `reuse_port`: ``SO_REUSEPORT`` for the sockets opened here.
 
@@ -75,13 +79,15 @@ class EpollServer:
         drain_seconds: float | None = None,
         ssl_context: "ssl.SSLContext | None" = None,
         handshake_seconds: float = 10.0,
+        preamble: MakePreamble | None = None,
+        preamble_seconds: float = 10.0,
         exclusive: bool = False,
         reuse_port: bool = False,
     ) -> None:
         check_counts(max_conns=max_conns, backlog=backlog)
         check_counts(high_water=high_water, max_queued=max_queued)
         check_seconds(idle_seconds=idle_seconds, drain_seconds=drain_seconds)
-        check_seconds(handshake_seconds=handshake_seconds)
+        check_seconds(handshake_seconds=handshake_seconds, preamble_seconds=preamble_seconds)
         self.max_conns = max_conns
         self.high_water = high_water
         self.max_queued = max_queued
@@ -89,14 +95,16 @@ class EpollServer:
         self.drain_seconds = drain_seconds
         self._ssl_context = ssl_context
         self._handshake_seconds = handshake_seconds
-        self._new = _connection_class(ssl_context)
+        self._preamble = preamble
+        self._preamble_seconds = preamble_seconds
+        self._new = connection_class(ssl_context)
         self.loop = Loop()
         """The server's `Loop`: timers, signals, other descriptors."""
         self.connections: set[Connection] = set()
         """The connections that are served now.  Go through a copy: a `write` that finds its
         peer gone removes one."""
         self.entering: set[Connection] = set()
-        """The connections that are in their TLS handshake."""
+        """The connections that are in their preamble, or in their TLS handshake."""
         self._leaving: dict[Connection, Reason] = {}  # closed, DISCONNECT is due
         self._on_receive: Handler = _nobody
         self._sweeper = Sweeper(self.loop, lambda: self.connections)
@@ -232,7 +240,7 @@ class EpollServer:
         except BaseException:
             socket.socket.close(conn)
             raise
-        conn._begin()
+        begin(self, conn)
         return conn
 
     def _room(self) -> int:
@@ -384,15 +392,6 @@ class EpollServer:
                 self._on_disconnect(conn, reason)
             except Exception:
                 _log.exception("the handler for DISCONNECT failed")
-
-
-def _connection_class(ssl_context: "ssl.SSLContext | None") -> type[Connection]:
-    if ssl_context is None:
-        return Connection
-    from . import tls  # only now: `ssl` takes 5 MB of memory
-
-    tls.check_context(ssl_context)
-    return tls.TlsConnection
 
 
 def _nobody(conn: Connection) -> None:

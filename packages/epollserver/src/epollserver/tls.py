@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from .connection import DATA_BYTES, Connection
 from .events import Reason
-from .loop import READ, WRITE
+from .loop import READ, WRITE, Timer
 from .outbox import Outbox
 from .records import Records
 from .states import CLOSED, ENDING
@@ -77,6 +77,7 @@ class TlsConnection(Connection):
         self._notified = False  # and we have
         self._shaking = True
         self._again_due = False
+        self._deadline: Timer | None = None  # of the handshake, once that may begin
 
     # What TLS knows
 
@@ -287,7 +288,8 @@ class TlsConnection(Connection):
         except OSError as error:
             self._lost(error)
         else:
-            self._deadline.cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
             self._server._enter(self)
             self._send_queued()  # what was written before
             self._settle()
@@ -331,7 +333,8 @@ class TlsConnection(Connection):
         super()._end(reason)
 
     def _leave(self, reason: Reason) -> None:
-        self._deadline.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         super()._leave(reason)
 
 
