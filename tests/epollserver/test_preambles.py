@@ -35,9 +35,10 @@ class Greeting:
 
 def until_closed(sock, *, end=False):
     """What comes until the other side closes; what it has not read makes that a reset."""
-    with contextlib.suppress(OSError):
-        if end:
+    if end:
+        with contextlib.suppress(OSError):  # it has closed already
             sock.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(ConnectionError):
         return clients.read_to_end(sock)
     return b""
 

@@ -15,7 +15,8 @@ headers; ``server.respond`` renders and sends.
 Answers can come in pieces (``server.stream``; ``server.start_stream``: a `ResponseStream`) or
 later, from any thread (``server.defer``: a `Deferred`); bodies in pieces go to a `BodyReceiver`
 that ``HttpServer(on_head_complete=...)`` returns.  ``server.upgrade`` hands a connection over.
-With an ``ssl_context`` all of it goes over TLS.  `ObservedServer` is an `HttpServer` that tells of
+With an ``ssl_context`` all of it goes over TLS.  Behind proxies, `TrustedProxies` says whose word
+counts on who a client is (``server.forwarded``).  `ObservedServer` is an `HttpServer` that tells of
 every answer: for access logs and counters.
 
 `RequestParser` does no I/O and needs no server::
@@ -52,6 +53,7 @@ from .errors import (
     VersionNotSupported,
 )
 from .exchange import Exchange
+from .forwarded import Forwarded
 from .grammar import Protocol
 from .head import Head
 from .headers import Headers
@@ -62,6 +64,8 @@ from .parser import END, Event, RequestParser
 from .parts import Part
 from .peer import Peer
 from .pool import Pool
+from .proxies import FORWARDED_HEADERS, ProxyProtocol, TrustedProxies
+from .proxy_header import BadProxyHeader, ProxyHeader
 from .responses import (
     CLOSE,
     KEEP_ALIVE,
@@ -80,10 +84,12 @@ from .uploads import BodyReceiver
 __all__ = [
     "CLOSE",
     "END",
+    "FORWARDED_HEADERS",
     "KEEP_ALIVE",
     "REASONS",
     "TEXT",
     "Answered",
+    "BadProxyHeader",
     "BadRequest",
     "BodyReceiver",
     "ChunkedBody",
@@ -92,6 +98,7 @@ __all__ = [
     "Event",
     "Exchange",
     "Forbidden",
+    "Forwarded",
     "Head",
     "HeaderFieldsTooLarge",
     "HeaderLines",
@@ -112,10 +119,13 @@ __all__ = [
     "Peer",
     "Pool",
     "Protocol",
+    "ProxyHeader",
+    "ProxyProtocol",
     "RequestParser",
     "RequestTimeout",
     "ResponseStream",
     "ServiceUnavailable",
+    "TrustedProxies",
     "UriTooLong",
     "VersionNotSupported",
     "date_line",

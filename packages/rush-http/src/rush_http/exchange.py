@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from epollserver import Connection, Reason
 
 from .errors import REASONS, HttpError
+from .forwarded import Forwarded
 from .head import Head
 from .headers import Headers
 from .outgoing import Outgoing
@@ -64,7 +65,7 @@ class Exchange(Outgoing):
 
     __slots__ = (
         *("_request", "_requests", "_shown", "environ", "environ_headers"),
-        *("peer", "upload"),
+        *("origin", "peer", "upload"),
     )
 
     def __init__(self, server: "HttpServer") -> None:
@@ -74,6 +75,8 @@ class Exchange(Outgoing):
         self._shown: Head | None = None  # what `on_head_complete` has seen: it is counted
         self.upload: Upload | None = None  # that body
         self.peer: Peer | Literal[False] | None = None  # not asked for yet; False: there is none
+        # Who sends, and whether he is believed about others: see `HttpServer.forwarded`.
+        self.origin: tuple[Forwarded, bool] | None = None
         # What a WSGI application has been told of these headers, to be copied for the next request.
         self.environ_headers: Headers | None = None
         self.environ: dict[str, Any] = _NO_ENVIRON

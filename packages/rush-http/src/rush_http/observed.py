@@ -18,6 +18,7 @@ from .head import Head
 from .limits import Limits
 from .parts import Part
 from .phases import IDLE
+from .proxies import TrustedProxies
 from .responses import TEXT, HeaderLines, render
 from .server import HttpServer, OnHeadComplete, OnMessageComplete
 from .streams import ResponseStream
@@ -130,6 +131,7 @@ class ObservedServer(HttpServer):
         on_head_complete: OnHeadComplete | None = None,
         limits: Limits | None = None,
         ssl_context: "ssl.SSLContext | None" = None,
+        proxies: TrustedProxies | None = None,
         exclusive: bool = False,
     ) -> None:
         super().__init__(
@@ -139,6 +141,7 @@ class ObservedServer(HttpServer):
             on_head_complete=on_head_complete,
             limits=limits,
             ssl_context=ssl_context,
+            proxies=proxies,
             exclusive=exclusive,
         )
         self.on_answers = on_answers

@@ -21,13 +21,16 @@ from epollserver import (
 
 from .answers import Answers
 from .exchange import Exchange
+from .forwarded import Forwarded
 from .grammar import Protocol
 from .head import Head
 from .headers import Headers
 from .limits import Limits
 from .memo import Memo
+from .origins import origin_of, origin_told, preambles
 from .peer import Peer, peer_of
 from .phases import IDLE, LINGER
+from .proxies import TrustedProxies
 from .uploads import BodyReceiver
 
 if TYPE_CHECKING:
@@ -64,7 +67,8 @@ class HttpServer(Answers):
     place of ``Limits.body_bytes``; or it answers at once (also by raising an `HttpError`), and what
     comes of the body is dropped.
 
-    `ssl_context` (`ssl.SSLContext`): speak TLS; nothing else changes.  `exclusive`: see
+    `ssl_context` (`ssl.SSLContext`): speak TLS; nothing else changes.  `proxies`: whose word
+    counts on who a client is, see `forwarded`; nobody's, if not said.  `exclusive`: see
     `EpollServer`.
 
     Raises what `EpollServer` does.  A context manager: leaving it stops the server.
@@ -81,6 +85,7 @@ class HttpServer(Answers):
         on_head_complete: OnHeadComplete | None = None,
         limits: Limits | None = None,
         ssl_context: "ssl.SSLContext | None" = None,
+        proxies: TrustedProxies | None = None,
         exclusive: bool = False,
     ) -> None:
         self.limits = limits = limits or Limits()
@@ -93,9 +98,13 @@ class HttpServer(Answers):
             high_water=limits.write_buffer_bytes,
             ssl_context=ssl_context,
             handshake_seconds=limits.handshake_seconds,
+            preamble=None if proxies is None else preambles(proxies),
+            preamble_seconds=limits.head_seconds,
         )
         """The `EpollServer` below: its address, its loop, more listeners."""
         self._is_tls = ssl_context is not None
+        self.proxies = proxies
+        """Whose word counts on who a client is."""
         self.on_sweep: Callable[[], object] | None = None
         """Called about once a second while there are connections, and after the last has gone."""
         self._sweeper: Timer | None = None
@@ -125,13 +134,28 @@ class HttpServer(Answers):
     def peer(self, conn: Connection) -> Peer | None:
         """The address of a client; ``None`` over a UNIX socket, and of one that has gone.
 
-        Asked of the kernel once for a connection.
+        Asked of the kernel once for a connection.  Behind a proxy it is the proxy's, unless that
+        has told another by the PROXY protocol; see `forwarded`.
         """
         exchange: Exchange = conn.data
         peer = exchange.peer
         if peer is None:
             peer = exchange.peer = peer_of(conn) or False
         return peer or None
+
+    def forwarded(self, conn: Connection, headers: Headers) -> Forwarded:
+        """For whom a request with these `headers` was sent: client, scheme and host.
+
+        Of a connection that no trusted proxy has sent, the headers are not looked at.
+        """
+        exchange: Exchange = conn.data
+        origin = exchange.origin
+        if origin is None:
+            origin = exchange.origin = origin_of(self, conn)
+        sender, is_believed = origin
+        if not is_believed or self.proxies is None:
+            return sender
+        return self.proxies.forwarded(headers, sender)
 
     # Running
 
@@ -176,7 +200,10 @@ class HttpServer(Answers):
     # What the connections do
 
     def _connected(self, conn: Connection) -> None:
+        header = conn.data
         conn.data = self.exchange_class(self)
+        if header is not None:
+            origin_told(self, conn, header)
         if self._sweeper is None:
             self._sweeper = self.epoll.loop.call_later(self._sweep_seconds, self._sweep)
 
