@@ -64,7 +64,7 @@ from .parser import END, Event, RequestParser
 from .parts import Part
 from .peer import Peer
 from .pool import Pool
-from .proxies import FORWARDED_HEADERS, ProxyProtocol, TrustedProxies
+from .proxies import FORWARDED_HEADERS, TrustedProxies
 from .proxy_header import BadProxyHeader, ProxyHeader
 from .responses import (
     CLOSE,
@@ -120,7 +120,6 @@ __all__ = [
     "Pool",
     "Protocol",
     "ProxyHeader",
-    "ProxyProtocol",
     "RequestParser",
     "RequestTimeout",
     "ResponseStream",

@@ -16,9 +16,6 @@ FORWARDED_HEADERS: Final = (
 )
 """The headers that `TrustedProxies` can read."""
 
-ProxyProtocol = Literal["off", "required", "trusted"]
-"""Who begins with a header of the PROXY protocol: nobody; everybody; those who are trusted."""
-
 _KEPT_CHARS: Final = 256
 _MOST_KEPT: Final = 1024
 
@@ -45,7 +42,7 @@ class TrustedProxies:
         self,
         *trusted: str,
         headers: Iterable[str] = ("x-forwarded-for",),
-        proxy_protocol: ProxyProtocol = "off",
+        proxy_protocol: Literal["off", "required", "trusted"] = "off",
     ) -> None:
         if not trusted:
             raise ValueError(f"no proxy is trusted: name addresses, networks, or {UNIX!r}")

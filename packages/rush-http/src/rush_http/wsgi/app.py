@@ -87,6 +87,7 @@ class WsgiApp:
             **environ,
         }
         self._environs = Environs(base, script_name, http_server.peer)
+        self._is_behind = http_server.proxies is not None
         self._script_name = script_name
         self._memo = StartedMemo()
         self._handle = handle or self.__call__
@@ -113,6 +114,8 @@ class WsgiApp:
             environ: Environ = exchange.environ.copy()
         else:
             environ = self._environs.fields(exchange, headers, conn)
+        if self._is_behind:
+            self._environs.forward(environ, self._server.forwarded(conn, headers))
         if self._script_name or not path.isascii():
             path = self._environs.path_info(environ, path)
         environ["REQUEST_METHOD"] = method

@@ -7,6 +7,7 @@ from typing import Any, Final
 from epollserver import Connection
 
 from ..exchange import Exchange
+from ..forwarded import Forwarded
 from ..headers import Headers
 from ..peer import Peer
 
@@ -18,6 +19,8 @@ _OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"
 _DROPPED = frozenset({"proxy"})
 
 _MOST_NAMES: Final = 1024
+
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 PROTOCOLS: Final = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
 
@@ -94,6 +97,22 @@ class Environs:
             environ = self._of_conn(conn)
             self._add(environ, headers)
         return environ
+
+    def forward(self, environ: Environ, told: Forwarded) -> None:
+        """Let an environ be that of the client for whom proxies have sent a request."""
+        client, scheme, host = told
+        environ["REMOTE_ADDR"] = "" if client is None else client.host
+        if client is None or not client.port:
+            environ.pop("REMOTE_PORT", None)
+        else:
+            environ["REMOTE_PORT"] = str(client.port)
+        environ["wsgi.url_scheme"] = scheme
+        if host is not None:
+            environ["HTTP_HOST"] = host
+            end = host.rfind("]") + 1
+            name, _, port = host[end:].partition(":")
+            environ["SERVER_NAME"] = host[:end] + name
+            environ["SERVER_PORT"] = port or _DEFAULT_PORTS[scheme]
 
     def _keep(self, exchange: Exchange, headers: Headers, conn: Connection) -> None:
         environ = self._of_conn(conn)
