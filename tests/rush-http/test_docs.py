@@ -72,7 +72,7 @@ def curl(*arguments, body=b""):
 
 
 def test_readme_has_programs():
-    assert len(PROGRAMS) == README.count("```python") == 8
+    assert len(PROGRAMS) == README.count("```python") == 9
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
