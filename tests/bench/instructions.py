@@ -1,69 +1,77 @@
 """What a request costs a server, in instructions of its own: exact where time is noise.
 
-    python tests/bench/instructions.py [LAYER] [plaintext|hostile|pipelined]
+    python tests/bench/instructions.py [LAYER] [SCENARIO ...]
 
-LAYER is ``http``, ``wsgi``, ``web``, ``box`` (with the black box as well), ``metrics`` or
-``access`` (also with counters of answers, or a log of the combined format), ``application`` (the
-application of ``wsgi`` behind all that a worker of ``rush wsgi`` has).  Counted by valgrind
-(Debian: valgrind) while 16 keep-alive connections ask for "Hello, World!"; starting and ending do
-not count, nor does the kernel's part.  ``hostile``: a browser's nine header lines, of which three,
-and the query, are new each time.  Two runs differ by 200: how malloc(3) finds room for what recv(2)
-returns changes with whatever else was allocated.
+LAYER is ``http``, ``wsgi``, ``web``, ``box`` (with the black box as well, as each worker of a
+`WebServer` has it), ``metrics`` or ``access`` (also with counters of answers, or a log of the
+combined format), ``application`` (the application of ``wsgi`` behind all that a worker of ``rush
+wsgi`` has).  SCENARIO is one of `SCENARIOS`, or ``all``; ``plaintext`` if none is named.
+
+Counted by valgrind (Debian: valgrind) while 16 keep-alive connections ask; starting and ending do
+not count, nor does the kernel's part.  Two runs differ by 200: how malloc(3) finds room for what
+recv(2) returns changes with whatever else was allocated.
 """
 
+import itertools
 import os
 import pathlib
+import random
 import re
 import socket
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 HTTP = """
 from rush_http import HttpServer
 def hello(body, conn, protocol, method, path, query, headers):
     server.respond(conn, b"Hello, World!")
 server = HttpServer(("127.0.0.1", 0), 100, hello)
-print(server.address[1], flush=True)
-server.run()
 """
-WEB = """
+APPLICATION = """
 from rush_http import HttpServer
-from rush_loader import Loader
-from rush_web import HandlersManager, Route
-def hello(request):
-    request.response("Hello, World!")
 server = HttpServer(("127.0.0.1", 0))
-manager = HandlersManager([Route("/", hello)], {}, {}, Loader("."), server)
-server.on_message_complete = manager
-print(server.address[1], flush=True)
-server.run()
-"""
-WSGI = """
-from rush_http import HttpServer
-from rush_http.wsgi import WsgiApp
 def hello(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
     return [b"Hello, World!"]
-server = HttpServer(("127.0.0.1", 0))
-WsgiApp(hello, server)
-print(server.address[1], flush=True)
-server.run()
 """
-# What each worker of a `WebServer` has beside that.
-BOX = """
+WSGI = f"""
+{APPLICATION}
+from rush_http.wsgi import WsgiApp
+WsgiApp(hello, server)
+"""
+WEB = """
+import sys
 from rush_http import HttpServer, ObservedServer
 from rush_loader import Loader
 from rush_web import HandlersManager, Route
+kind = "{kind}"
+address = "127.0.0.1", 0
+observed = kind == "metrics" or kind == "access"
+server = ObservedServer(address, on_answers=print) if observed else HttpServer(address)
+def hello(request):
+    request.response("Hello, World!")
+def query(request):
+    request.response("Hello, " + request.parse_args()["name"])
+def user(request):
+    request.response(request.params["id"])
+def ten(request):
+    fields = dict(id=7, name="Ada", mail="ada@example.org", active=True, score=9.75, city="London")
+    request.response_json(fields | dict(tags=["a", "b"], age=36, boss=None, since="1842-10-18"))
+routes = Route("/", hello), Route("/hello", query), Route("/user/<id>", user), Route("/json", ten)
+redirects = {{"/easter": ("/", 301)}}
+loader = Loader(sys.argv[1])
+manager = HandlersManager(routes, {{}}, redirects, loader, server, files="/static/")
+server.on_message_complete = manager.__call__
+"""
+# What each worker of a `WebServer` has beside that.
+BOX = f"""
+{WEB}
 from rush_web.access_log import AccessLog
 from rush_web.blackbox import BlackBox
 from rush_web.metrics import counting_statuses
 from rush_web.slots import Slots
-def hello(request):
-    request.response("Hello, World!")
-kind = "{kind}"
-address = "127.0.0.1", 0
-server = HttpServer(address) if kind == "box" else ObservedServer(address, on_answers=print)
 slot = Slots(1).take(0)
 if kind == "metrics":
     server.on_answers = counting_statuses(slot)
@@ -71,41 +79,38 @@ elif kind == "access":
     server.on_answers = AccessLog("/dev/null").start(server.epoll.loop, print)
 box = BlackBox(slot, 0)
 server.on_sweep = lambda: box.tick(len(server.epoll.connections))
-manager = HandlersManager([Route("/", hello)], {{}}, {{}}, Loader("."), server)
 server.on_message_complete = manager.watched_by(box, server.epoll.loop)
-print(server.address[1], flush=True)
-server.run()
 """
 # `rush wsgi`: the same application behind all that a worker has.
-APPLICATION = """
+BEHIND = f"""
+{APPLICATION}
 from functools import partial
-from rush_http import HttpServer
 from rush_loader import Loader
 from rush_web import HandlersManager, WebServer
 from rush_web.application import Application
 from rush_web.blackbox import BlackBox
 from rush_web.slots import Slots
-def hello(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
-    return [b"Hello, World!"]
-server = HttpServer(("127.0.0.1", 0))
 box = BlackBox(Slots(1).take(0), 0)
 server.on_sweep = lambda: box.tick(len(server.epoll.connections))
 made = partial(Application, WebServer(wsgi=hello), server)
-manager = HandlersManager([], {}, {}, Loader("."), server, application=made)
+manager = HandlersManager([], {{}}, {{}}, Loader("."), server, application=made)
 server.on_message_complete = manager.__call__
 server.on_message_complete = manager.watched_by(box, server.epoll.loop)
+"""
+RUN = """
 print(server.address[1], flush=True)
 server.run()
 """
 PROGRAMS = {
     "http": HTTP,
-    "application": APPLICATION,
-    "web": WEB,
     "wsgi": WSGI,
+    "application": BEHIND,
+    "web": WEB.format(kind="web"),
     **{kind: BOX.format(kind=kind) for kind in ("box", "metrics", "access")},
 }
-PLAIN = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n\r\n"
+
+ASK = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n%b\r\n"
+# Nine header lines, of which three, and the query, are new each time.
 BROWSER = (
     b"GET /?id=%d HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
@@ -114,57 +119,92 @@ BROWSER = (
     b"Connection: keep-alive\r\nCookie: session=%d; theme=dark\r\n"
     b"traceparent: 00-%d-01\r\nSec-Fetch-Mode: navigate\r\n\r\n"
 )
-CONNECTIONS, DEPTH = 16, 16
+PAGE = b"/static/page.html"
+NUMBERS = itertools.count(1_000_000)
+DEPTH = 16
+# By name: makes what a connection writes at a time, of the lines that say what it has already.
+SCENARIOS = {
+    "plaintext": lambda has: ASK % (b"/", b""),
+    "hostile": lambda has: BROWSER % ((next(NUMBERS),) * 3),
+    "pipelined": lambda has: ASK % (b"/", b"") * DEPTH,
+    "query": lambda has: ASK % (b"/hello?name=bill&x=%d" % next(NUMBERS), b""),
+    "param": lambda has: ASK % (b"/user/%d" % next(NUMBERS), b""),
+    "redirect": lambda has: ASK % (b"/easter", b""),
+    "static": lambda has: ASK % (PAGE, b""),
+    "304": lambda has: ASK % (PAGE, has),
+    "json": lambda has: ASK % (b"/json", b""),
+}
+CONNECTIONS = 16
 WARM, COUNTED = 20, 100  # writes of each connection
 
 
-def write(scenario, number):
-    """What a connection writes at a time."""
-    if scenario == "hostile":
-        return BROWSER % (number, number, number)
-    return PLAIN * (DEPTH if scenario == "pipelined" else 1)
+def answer(sock, data):
+    """What is answered to one request."""
+    sock.sendall(data)
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += sock.recv(65536)
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = re.search(rb"Content-Length: (\d+)", head)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing:
+        found += sock.recv(missing)
+        missing = len(head) + 4 + int(length[1]) - len(found)
+    return found
 
 
-def ask(socks, scenario, numbers):
-    for number in numbers:
-        for place, sock in enumerate(socks):
-            sock.sendall(write(scenario, 1_000_000 + number * len(socks) + place))
+def ask(socks, times, write, answer_bytes):
+    """Write on every connection so many times, and read the answers."""
+    for _ in range(times):
         for sock in socks:
-            missing = DEPTH if scenario == "pipelined" else 1
+            sock.sendall(write())
+        for sock in socks:
+            missing = answer_bytes
             while missing:
-                missing -= sock.recv(65536).count(b"Hello, World!")
+                missing -= len(sock.recv(missing))
 
 
-def count(program, scenario, log):
+def count(layer, scenario, folder):
+    """Instructions for one request."""
+    log = folder / "log"
     valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no"]
     options = ["--callgrind-out-file=/dev/null", f"--log-file={log}"]
-    command = [*valgrind, *options, sys.executable, "-c", program]
+    command = [*valgrind, *options, sys.executable, "-c", PROGRAMS[layer] + RUN, folder]
+    depth = DEPTH if scenario == "pipelined" else 1
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         port = int(process.stdout.readline())
         socks = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
-        ask(socks, scenario, range(WARM))
+        etag = re.search(rb"ETag: (.*)\r\n", answer(socks[0], ASK % (PAGE, b"")))
+        write = partial(SCENARIOS[scenario], b"If-None-Match: %b\r\n" % etag[1] if etag else b"")
+        one = write()
+        answer_bytes = len(answer(socks[0], one[: len(one) // depth])) * depth
+        ask(socks, WARM, write, answer_bytes)
         switch(process, "on")
-        ask(socks, scenario, range(WARM, WARM + COUNTED))
+        ask(socks, COUNTED, write, answer_bytes)
         switch(process, "off")
         for sock in socks:
             sock.close()
         process.terminate()
-    requests = COUNTED * CONNECTIONS * (DEPTH if scenario == "pipelined" else 1)
-    return int(re.search(r"Collected : (\d+)", log.read_text())[1]) / requests
+    collected = re.search(r"Collected : (\d+)", log.read_text())
+    return int(collected[1]) / (COUNTED * CONNECTIONS * depth)
 
 
 def switch(process, word):
     command = ["callgrind_control", "-i", word, str(process.pid)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main():
-    layer = sys.argv[1] if sys.argv[1:] else "http"
-    scenario = sys.argv[2] if sys.argv[2:] else "plaintext"
+    layer, *scenarios = sys.argv[1:] or ["http"]
+    if scenarios == ["all"]:
+        scenarios = [*SCENARIOS]
     os.environ["PYTHONHASHSEED"] = "0"
     with tempfile.TemporaryDirectory() as folder:
-        found = count(PROGRAMS[layer], scenario, pathlib.Path(folder) / "log")
-    print(f"{found:,.0f} instructions for a request ({layer}, {scenario})")
+        # As large as a page; what cannot be compressed keeps no thread busy.
+        pathlib.Path(folder, "page.html").write_bytes(random.Random(1).randbytes(4096))
+        for scenario in scenarios or ["plaintext"]:
+            found = count(layer, scenario, pathlib.Path(folder))
+            print(f"{found:8,.0f} instructions for a request ({layer}, {scenario})", flush=True)
 
 
 if __name__ == "__main__":
