@@ -187,6 +187,56 @@ def test_what_framing_needs_is_never_taken_from_a_head_that_begins_alike():
     assert head.content_length == 0
 
 
+# Heads that differ only in their targets
+
+REQUEST_LINES = [
+    b"GET /a?x=%d HTTP/1.1", b"GET /a/%d?y HTTP/1.1", b"GET / HTTP/1.1", b"GET /?? HTTP/1.1",
+    b"GET /%%41?x=%d HTTP/1.1", b"GET /?x=%%41 HTTP/1.1", b"GET /?%%zz HTTP/1.1",
+    b"GET /%%zz HTTP/1.1", b"GET /%%00 HTTP/1.1", b"GET /a#b HTTP/1.1", b"GET /?a#b HTTP/1.1",
+    b"GET  HTTP/1.1", b"GET  / HTTP/1.1", b"GET /a b HTTP/1.1", b"GET /\x00 HTTP/1.1",
+    b"GET /\x01 HTTP/1.1", b"GET /\x7f HTTP/1.1", b"GET /\xe9 HTTP/1.1", b"GET /\t HTTP/1.1",
+    b"GET /a\rb HTTP/1.1", b"GET /a\nb HTTP/1.1", b"GET /?\xff HTTP/1.1", b"GET * HTTP/1.1",
+    b"OPTIONS * HTTP/1.1", b"GET a HTTP/1.1", b"GET http://b/a HTTP/1.1", b"GET ?x HTTP/1.1",
+    b"GET 0 HTTP/1.1", b"GET . HTTP/1.1", b"HEAD /a HTTP/1.1", b"CONNECT /a HTTP/1.1",
+    b"get /a HTTP/1.1", b"GET /a HTTP/1.0", b"GET /a HTTP/1.2", b"GET /a HTTP/2.0",
+    b"GET\t/a HTTP/1.1", b"GET /a\tHTTP/1.1", b" GET /a HTTP/1.1", b"GET /a HTTP/1.1 ",
+    b"GET /" + b"a" * 3000 + b" HTTP/1.1", b"GET /" + b"a" * 9000 + b" HTTP/1.1",
+    b"POST /a HTTP/1.1", b"GET", b"",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("together", [1, 3], ids=["one by one", "pipelined"])
+@pytest.mark.parametrize("line", REQUEST_LINES, ids=lambda line: repr(line[:30]))
+@pytest.mark.parametrize("lines", [[], [b"Connection: close"], [b"Content-Length: 0"]], ids=repr)
+def test_another_target_hides_nothing(line, lines, together):
+    def request(line, number):
+        line = line % number if b"%d" in line else line.replace(b"%%", b"%")
+        return b"\r\n".join([line, b"Host: a", *lines, b"", b""])
+
+    wires = [request(REQUEST_LINES[number % 2], number) for number in range(6)]
+    wires += [request(line, 7), request(line, 8), wires[1]]
+    wires = [b"".join(wires[at : at + together]) for at in range(0, len(wires), together)]
+    parser = RequestParser(memo=Memo())
+
+    def fast(wire):
+        head = parser.whole(wire)
+        if head is not None:
+            return [head, END]
+        return rest_of(wire)
+
+    def rest_of(wire):
+        events = parser.feed(wire)
+        while True:
+            while (head := parser.next_whole()) is not None:
+                yield from (head, END)
+            event = next(events, None)
+            if event is None:
+                return
+            yield event
+
+    assert heard(fast, wires) == heard(RequestParser().feed, wires)
+
+
 # Heads whose lines after the prefix have the same names each time
 
 TAILS = [

@@ -40,7 +40,7 @@ class Conn:
 
 def head(method="GET", path="/", query="", **headers):
     fields = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Head((1, 1), method, path, query, Headers(fields), (0, False, False, b""))
+    return Head.of((1, 1), method, path, query, Headers(fields), (0, False, False, b""))
 
 
 def line(template, head, status=b"200", size=5):

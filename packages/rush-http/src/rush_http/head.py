@@ -12,41 +12,38 @@ class Head:
     """The head of one request.  Equal requests may share it: it is not to be changed."""
 
     # No named tuple: to take that apart, and to look at its method, were 5 % of the instructions
-    # of a request (tests/bench/instructions.py).
-    __slots__ = (
-        "chunked",
-        "connection_line",
-        "content_length",
-        "expects_continue",
-        "headers",
-        "method",
-        "path",
-        "protocol",
-        "query",
-    )
+    # of a request.  No __init__: a call of it takes 1,200 of them (tests/bench/instructions.py).
+    __slots__ = ("connection_line", "framing", "headers", "method", "path", "protocol", "query")
 
-    def __init__(
-        self,
+    protocol: Protocol
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    framing: "Framing"
+    """What `headers` say of the body, and of the connection."""
+    connection_line: bytes
+    """The ``Connection`` line of the answer as the client wants it: ready bytes, or none."""
+
+    @staticmethod
+    def of(
         protocol: Protocol,
         method: str,
         path: str,
         query: str,
         headers: Headers,
         framing: "Framing",
-    ) -> None:
-        self.protocol = protocol
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.content_length: int
-        """Bytes of body to come; 0 if there is none, or if it is chunked."""
-        self.chunked: bool
-        self.expects_continue: bool
-        """Whether the client waits for ``100 Continue`` before it sends the body."""
-        self.connection_line: bytes
-        """The ``Connection`` line of the answer as the client wants it: ready bytes, or none."""
-        self.content_length, self.chunked, self.expects_continue, self.connection_line = framing
+    ) -> "Head":
+        """Make a head of its parts; ``Head()`` has none."""
+        head = Head()
+        head.protocol = protocol
+        head.method = method
+        head.path = path
+        head.query = query
+        head.headers = headers
+        head.framing = framing
+        head.connection_line = framing[3]
+        return head
 
     @property
     def message(self) -> tuple[Protocol, str, str, str, Headers]:
@@ -55,17 +52,27 @@ class Head:
 
     def copy(self) -> "Head":
         """An equal head that no other request shares."""
-        return Head(*self.message, self.framing)
+        return Head.of(*self.message, self.framing)
+
+    @property
+    def content_length(self) -> int:
+        """Bytes of body to come; 0 if there is none, or if it is chunked."""
+        return self.framing[0]
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return self.framing[1]
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for ``100 Continue`` before it sends the body."""
+        return self.framing[2]
 
     @property
     def has_body(self) -> bool:
         """Whether a body follows, be it empty and chunked."""
-        return self.chunked or self.content_length > 0
-
-    @property
-    def framing(self) -> "Framing":
-        """The part that the fields decide."""
-        return self.content_length, self.chunked, self.expects_continue, self.connection_line
+        return self.framing[1] or self.framing[0] > 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Head) and self._values() == other._values()
@@ -77,11 +84,11 @@ class Head:
         return f"<Head {self.method} {self.path!r:.200} {self.headers!r}>"
 
     def _values(self) -> tuple[object, ...]:
-        return *self.message, *self.framing
+        return *self.message, self.framing
 
 
 Framing = tuple[int, bool, bool, bytes]
-"""The part of a `Head` that its fields decide: from `content_length` to `connection_line`."""
+"""Content length, chunked, expects continue, connection line: what the fields of a head decide."""
 
 
 def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> Head:
@@ -95,7 +102,7 @@ def head_of(line: RequestLine, fields: tuple[Field, ...], memo: Memo | None) -> 
     if authority is not None:
         others = tuple(field for field in fields if field[0] != "host")
         headers = Headers((("host", authority), *others))
-    return Head(protocol, method, path, query, headers, framing)
+    return Head.of(protocol, method, path, query, headers, framing)
 
 
 def framing_of(headers: Headers, protocol: Protocol, memo: Memo | None) -> Framing:

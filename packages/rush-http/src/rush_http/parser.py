@@ -19,7 +19,7 @@ from .body import ChunkedBody, LengthBody, check_length
 from .errors import BadRequest, HeaderFieldsTooLarge, HttpError, UriTooLong
 from .grammar import Field, RequestLine
 from .head import Head, head_of
-from .heads import Heads
+from .heads import KEPT_BYTES, Heads
 from .limits import Limits
 from .memo import Memo
 
@@ -112,15 +112,20 @@ class RequestParser:
         """
         if data == self._repeat:
             return self._repeat_head
-        # What ends in no LF is no head; whether it ends in an empty line, `head` looks.
-        if self._repeat is None or len(data) > self._fits or not data or data[-1] != _LF:
+        size = len(data)
+        if self._repeat is None or size > self._fits:
             return None
         heads = self._heads
         assert heads is not None
-        head = heads.head(data)
-        if head is None or head.chunked or head.content_length:
-            return None
-        if heads.last_head is head:
+        head = heads.retargeted(data) if heads.tail else None
+        if head is None:
+            # What ends in no LF is no head; whether it ends in an empty line, `head` looks.
+            if not size or data[-1] != _LF:
+                return None
+            head = heads.head(data)
+            if head is None or head.framing[0] or head.framing[1]:  # it has a body
+                return None
+        if size <= KEPT_BYTES:
             self._repeat, self._repeat_head = data, head
         return head
 
@@ -141,8 +146,8 @@ class RequestParser:
             if end < 0:
                 return None
             raw = buffer[position : end + 4]
-            head = heads.head(raw)
-        if head is None or head.chunked or head.content_length:
+            head = (heads.retargeted(raw) if heads.tail else None) or heads.head(raw)
+        if head is None or head.framing[0] or head.framing[1]:
             return None
         self._position = position + len(raw)
         return head
@@ -169,7 +174,7 @@ class RequestParser:
     @property
     def last_head(self) -> Head | None:
         """The head that is remembered, because the next one may be the same; none too large is."""
-        return None if self._heads is None else self._heads.last_head
+        return self._repeat_head or (None if self._heads is None else self._heads.last_head)
 
     @property
     def rest(self) -> bytes:
@@ -299,7 +304,7 @@ class RequestParser:
         return line[:-2]
 
     def _began(self, head: Head) -> Head:
-        if head.chunked or head.content_length:
+        if head.has_body:
             self._body_head = head
             self._state = RequestParser._body_begins
         else:
