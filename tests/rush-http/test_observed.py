@@ -1,4 +1,4 @@
-"""ObservedServer tells of every answer, once, when it has ended."""
+"""ObservedServer tells of every answer, once, when it has ended; CountedServer counts them."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ import pytest
 
 from programs import eventually
 from rawclient import RawClient, request
-from rush_http import BadRequest, Limits, ObservedServer
+from rush_http import BadRequest, CountedServer, Limits, ObservedServer
 
 CASES = [
     # path and method          status   bytes of the body
@@ -31,9 +31,10 @@ class Observed:
         self.told = []
         self.large = tmp_path / "large"
         self.large.write_bytes(bytes(20_000_000))
-        self.server = ObservedServer(
-            ("127.0.0.1", 0), on_message_complete=self.answer, on_answers=self.tell, **options
-        )
+        self.server = self.make(on_message_complete=self.answer, **options)
+
+    def make(self, **options):
+        return ObservedServer(("127.0.0.1", 0), on_answers=self.tell, **options)
 
     def tell(self, answers):
         for conn, head, status, size, began, ended in answers:
@@ -88,6 +89,10 @@ class Observed:
         elif path == "/never":
             self.never = server.defer(conn)
             self.never.on_gone(lambda: self.never.respond(b"never"))
+        elif path == "/closed":
+            later = server.defer(conn)
+            conn.close()
+            server.epoll.loop.call_soon(lambda: later.respond(b"closed"))
         elif path == "/switch":
             server.upgrade(conn, "echo", on_data=conn.write)
 
@@ -183,3 +188,46 @@ def test_a_unix_socket_has_no_address(tmp_path):
         with RawClient(address) as client:
             assert client.get().status == 200
         eventually(lambda: told == [""])
+
+
+class Counted(Observed):
+    def make(self, **options):
+        return CountedServer(("127.0.0.1", 0), **options)
+
+    def count(self, status):
+        """Wait until one answer is counted, and compare its class."""
+        eventually(lambda: any(self.server.answers))
+        assert self.server.answers == [number == int(status[:1]) for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [case[:3] for case in CASES])
+def test_each_answer_counts(tmp_path, path, method, status):
+    with Counted(tmp_path) as counted, counted.client() as client:
+        client.send(request(path, method=method))
+        client.begun()
+        counted.count(status)
+
+
+@pytest.mark.parametrize(("data", "path", "status"), REFUSED)
+def test_refusals_count(tmp_path, data, path, status):
+    limits = Limits(body_bytes=100, fields_bytes=1000)
+    with Counted(tmp_path, limits=limits) as counted, counted.client() as client:
+        client.send(data)
+        client.rest()
+        counted.count(status)
+
+
+def test_other_ends_count(tmp_path):
+    with Counted(tmp_path) as counted, counted.client() as client:
+        client.send(request("/switch", "Connection: upgrade", "Upgrade: echo"))
+        client.begun()
+        counted.count(b"101")
+    with Counted(tmp_path) as counted, counted.client() as client:
+        client.send(request("/closed"))
+        counted.count(b"499")
+
+
+def test_pipelined_answers_count(tmp_path):
+    with Counted(tmp_path) as counted, counted.client() as client:
+        client.send(request("/whole") + request("/later") + request("/bug", method="HEAD"))
+        eventually(lambda: counted.server.answers == [0, 2, 0, 0, 1])

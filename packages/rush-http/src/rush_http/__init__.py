@@ -17,7 +17,7 @@ later, from any thread (``server.defer``: a `Deferred`); bodies in pieces go to 
 that ``HttpServer(on_head_complete=...)`` returns.  ``server.upgrade`` hands a connection over.
 With an ``ssl_context`` all of it goes over TLS.  Behind proxies, `TrustedProxies` says whose word
 counts on who a client is (``server.forwarded``).  `ObservedServer` is an `HttpServer` that tells of
-every answer: for access logs and counters.
+every answer: for access logs; `CountedServer` only counts them.
 
 `RequestParser` does no I/O and needs no server::
 
@@ -37,6 +37,7 @@ raise the same ones to refuse.  The client is told the status, the log (``rush_h
 """
 
 from .body import ChunkedBody, LengthBody
+from .counted import CountedServer
 from .deferred import Deferred
 from .errors import (
     REASONS,
@@ -94,6 +95,7 @@ __all__ = [
     "BodyReceiver",
     "ChunkedBody",
     "ContentTooLarge",
+    "CountedServer",
     "Deferred",
     "Event",
     "Exchange",
