@@ -27,6 +27,7 @@ This file is the side of the requests; `Outgoing` is the side of the answers.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from epollserver import Connection, Reason
@@ -64,8 +65,8 @@ class Exchange(Outgoing):
     """
 
     __slots__ = (
-        *("_request", "_requests", "_shown", "environ", "environ_headers"),
-        *("origin", "peer", "upload"),
+        *("_request", "_requests", "_shown", "environ", "environ_headers", "environ_keys"),
+        *("environ_shape", "origin", "peer", "upload"),
     )
 
     def __init__(self, server: "HttpServer") -> None:
@@ -80,6 +81,9 @@ class Exchange(Outgoing):
         # What a WSGI application has been told of these headers, to be copied for the next request.
         self.environ_headers: Headers | None = None
         self.environ: dict[str, Any] = _NO_ENVIRON
+        # How it was told of the lines that followed them: see rush_http/wsgi/environ.py.
+        self.environ_shape: object = None
+        self.environ_keys: Sequence[str] = ()
 
     def feed(self, conn: Connection, data: bytes) -> None:
         """Answer every complete request in `data`, in order, and write the answers together."""

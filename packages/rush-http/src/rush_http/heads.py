@@ -155,7 +155,8 @@ class Heads:
             headers = self._known
         else:
             shape = self._shape
-            if shape is None or shape.fullmatch(text, at) is None:
+            values = None if shape is None else shape.fullmatch(text, at)
+            if values is None:
                 rest = _REST.fullmatch(text, at)
                 if rest is None or (left > self._room and self._too_many(text)):
                     return self._line_by_line(raw)
@@ -166,7 +167,7 @@ class Heads:
                     return self._line_by_line(raw)
                 else:
                     framing = (int(length), *framing[1:])
-            headers = Headers.unread(self._known, text, at)
+            headers = Headers.unread(self._known, text, at, values)
         method, path, query = match.groups("")
         head = Head.of(HTTP_1_1, method, path, query, headers, framing)
         if len(raw) <= KEPT_BYTES:

@@ -33,12 +33,13 @@ class Shapes:
     def pattern(self, names: tuple[str, ...]) -> re.Pattern[str] | None:
         """What matches header lines with just these names, as they are written, and an empty one.
 
-        Each is known to be a token.  ``None`` if there are too many patterns already.
+        Each is known to be a token.  The groups are the values, with the space around them.
+        ``None`` if there are too many patterns already.
         """
         found = self._patterns.get(names)
         if found is None and len(self._patterns) < self.MOST:
             if sum(map(len, names)) > self.NAMES_BYTES:
                 return None
-            lines = "".join([rf"{re.escape(name)}:{VALUE}\r\n" for name in names])
+            lines = "".join([rf"{re.escape(name)}:({VALUE})\r\n" for name in names])
             found = self._patterns[names] = re.compile(rf"{lines}\r\n")
         return found

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from epollserver import SendableFile
 
@@ -34,6 +34,13 @@ Application = Callable[[Environ, Callable[..., Write]], Iterable[bytes]]
 _WHOLE_BYTES: Final = 1 << 18
 
 _log = logging.getLogger("rush_http")
+
+
+class SupportsClose(Protocol):
+    """What can be closed."""
+
+    def close(self) -> object:
+        """Close it."""
 
 
 class Given:
@@ -57,20 +64,23 @@ GIVEN: Final = Given()
 class Answer(ABC):
     """Calls the application for one request, and answers with what it returns.
 
+    Whoever makes one sets all of its attributes: an ``__init__`` takes 1,100 instructions more
+    (tests/bench/instructions.py).
     Whatever happens, the iterable's ``close()`` is called once, and the input is closed.
     """
 
-    __slots__ = ("_body", "_iterable", "_memo", "environ", "started", "stream")
+    __slots__ = ("body", "environ", "iterable", "memo", "started", "stream")
 
-    def __init__(self, environ: Environ, body: object, memo: StartedMemo) -> None:
-        """`body` is the input, which is closed at the end; ``None``: there is nothing to close."""
-        self.environ = environ
-        self._body = body
-        self._memo = memo
-        self._iterable: Iterable[bytes] | None = None
-        self.started: Started | None = None
-        self.stream: ResponseStream | Given | None = None
-        """What a part of the answer was written to, or `GIVEN`; ``None``: nothing was sent."""
+    environ: Environ
+    memo: StartedMemo
+    body: SupportsClose | None
+    """The input, which is closed at the end; ``None``: there is nothing to close."""
+    iterable: Iterable[bytes] | None
+    """What the application has returned, until it is closed."""
+    started: Started | None
+    """What it has said in ``start_response``."""
+    stream: ResponseStream | Given | None
+    """What a part of the answer was written to, or `GIVEN`; ``None``: nothing was sent."""
 
     # How it gets to the client
 
@@ -104,11 +114,11 @@ class Answer(ABC):
                 exc_info = None  # no cycle of frame and traceback
         elif self.started is not None:
             raise RuntimeError("start_response was called already: a second call needs exc_info")
-        last_status, last_headers, last = self._memo.last
+        last_status, last_headers, last = self.memo.last
         if headers == last_headers and status == last_status:
             self.started = last
         else:
-            self.started = self._memo.started(status, headers)
+            self.started = self.memo.started(status, headers)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -138,7 +148,7 @@ class Answer(ABC):
             if sum(map(len, result)) <= _WHOLE_BYTES:
                 self.send_whole(b"".join(map(checked, result)))
                 return
-        self._iterable = result
+        self.iterable = result
         if isinstance(result, FileWrapper) and self._send_file(result):
             return
         self._send_iterated(iter(result))
@@ -161,7 +171,7 @@ class Answer(ABC):
 
     def end(self) -> None:
         """Close what the application has returned, and its input."""
-        result, self._iterable = self._iterable, None
+        result, self.iterable = self.iterable, None
         if result is not None:
             try:
                 close(result)
@@ -169,7 +179,7 @@ class Answer(ABC):
                 raise
             except BaseException as error:
                 _log.error("close() of the answer of %s failed", self.what(), exc_info=error)
-        body, self._body = self._body, None
+        body, self.body = self.body, None
         if body is not None:
             close(body)
 

@@ -32,6 +32,8 @@ WHOLE_BYTES: Final = 16 * 1024
 BODY_BYTES: Final = 1 << 30
 """The largest body by default: it goes to a file or to who reads it, not into memory."""
 
+_Large = IO[bytes] | ArrivingBody
+
 _log = logging.getLogger("rush_http")
 
 
@@ -92,7 +94,7 @@ class WsgiApp:
         self._memo = StartedMemo()
         self._handle = handle or self.__call__
         # The input of a request that is being handled, and how many bytes it has.
-        self._large: tuple[IO[bytes] | ArrivingBody, int | None] | None = None
+        self._large: tuple[_Large, int | None] | None = None
         if install:
             http_server.on_message_complete = self.__call__  # bound: 1,200 instructions less
             http_server.on_head_complete = self.on_head_complete
@@ -123,27 +125,31 @@ class WsgiApp:
         environ["QUERY_STRING"] = query
         if protocol is not HTTP_1_1:
             environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
-        large = self._large
-        if large is not None:
-            self._large = None
-            environ["wsgi.input"], size = large
-            if size is not None:
-                environ["CONTENT_LENGTH"] = str(size)  # also if it was chunked
-        else:
-            environ["wsgi.input"] = io.BytesIO(body)
-            if body:
-                environ["CONTENT_LENGTH"] = str(len(body))
+        large = self._add_body(environ, body) if body or self._large is not None else None
         if self._threads:
-            self._submit(conn, environ, None if large is None else large[0])
+            self._submit(conn, environ, large)
             return
         answer = OnLoop()
         answer.environ = environ
         answer.conn = conn
         answer.server = self._server
-        answer._memo = self._memo
-        answer._body = None if large is None else large[0]
-        answer.started = answer.stream = answer._iterable = None
+        answer.memo = self._memo
+        answer.body = large
+        answer.started = answer.stream = answer.iterable = None
         answer.run(self._app)
+
+    def _add_body(self, environ: Environ, body: bytes) -> _Large | None:
+        """Add the input; returns it if it has to be closed."""
+        large: _Large | None = None
+        size: int | None = len(body)
+        if self._large is None:
+            environ["wsgi.input"] = io.BytesIO(body)
+        else:
+            (large, size), self._large = self._large, None
+            environ["wsgi.input"] = large
+        if size is not None:
+            environ["CONTENT_LENGTH"] = str(size)  # also if it was chunked
+        return large
 
     def on_head_complete(self, conn: Connection, head: Head) -> BodyReceiver | None:
         """Take a body that is not small: ``http_server.on_head_complete``."""
@@ -159,9 +165,7 @@ class WsgiApp:
             self._server.epoll.loop.call_soon(reader.begin)
         return reader
 
-    def _handle_large(
-        self, conn: Connection, head: Head, body: IO[bytes] | ArrivingBody, size: int | None
-    ) -> None:
+    def _handle_large(self, conn: Connection, head: Head, body: _Large, size: int | None) -> None:
         """Let a request be handled whose body is at hand as a file."""
         self._large = body, size
         try:
@@ -182,11 +186,14 @@ class WsgiApp:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _submit(
-        self, conn: Connection, environ: Environ, body: IO[bytes] | ArrivingBody | None
-    ) -> None:
+    def _submit(self, conn: Connection, environ: Environ, body: _Large | None) -> None:
         assert body is None or isinstance(body, ArrivingBody)
-        answer = InThread(environ, body, self._memo, self._server.defer(conn))
+        answer = InThread()
+        answer.environ = environ
+        answer.deferred = self._server.defer(conn)
+        answer.memo = self._memo
+        answer.body = answer.arriving = body
+        answer.started = answer.stream = answer.iterable = None
         if self._pool is None:
             # One request of each connection is here at most: the others are not read.
             self._pool = Pool(self._threads, self._server.epoll.max_conns)

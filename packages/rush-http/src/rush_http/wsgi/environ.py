@@ -10,6 +10,7 @@ from ..exchange import Exchange
 from ..forwarded import Forwarded
 from ..headers import Headers
 from ..peer import Peer
+from .input import NO_BODY
 
 Environ = dict[str, Any]
 
@@ -50,7 +51,7 @@ class Environs:
             "REQUEST_METHOD": "",
             "PATH_INFO": "",
             "QUERY_STRING": "",
-            "wsgi.input": None,
+            "wsgi.input": NO_BODY,
         }
         self._script_name = script_name
         self._below = f"{script_name}/"
@@ -77,25 +78,29 @@ class Environs:
         if known is None:
             self._keep(exchange, headers, conn)
             return exchange.environ.copy()
-        first, lines = known
+        first, text, at, values = known
         if first is not exchange.environ_headers:
             self._keep(exchange, first, conn)
         environ = exchange.environ.copy()
-        count = len(environ) + len(lines)
-        names = self._names
-        for line in lines:
+        if values is not None and values.re is exchange.environ_shape:
+            # The names are those of a request before: 7,000 instructions less for three lines.
+            for key, value in zip(exchange.environ_keys, values.groups(), strict=False):
+                environ[key] = value.strip(" \t")
+            return environ
+        keys = []
+        count = len(environ)
+        for line in text[at:-4].split("\r\n"):
             name, _, value = line.partition(":")
-            try:
-                key = names[name]
-            except KeyError:
-                key = self._named(name)
+            key = self._key(name)
             if key:
                 environ[key] = value.strip(" \t")
-            else:
-                count -= 1
+                count += 1
+            keys.append(key)
         if len(environ) != count:  # a name came twice
             environ = self._of_conn(conn)
             self._add(environ, headers)
+        elif values is not None and all(keys):
+            exchange.environ_shape, exchange.environ_keys = values.re, keys
         return environ
 
     def forward(self, environ: Environ, told: Forwarded) -> None:
@@ -118,6 +123,7 @@ class Environs:
         environ = self._of_conn(conn)
         self._add(environ, headers)
         exchange.environ, exchange.environ_headers = environ, headers
+        exchange.environ_shape = None
 
     def _of_conn(self, conn: Connection) -> Environ:
         environ = self._base.copy()
@@ -133,11 +139,15 @@ class Environs:
         for name, value in headers.values_by_name.items():
             key = names.get(name)
             if key is None:
-                key = self._named(name)
+                key = self._key(name)
             if key:
                 environ[key] = value
 
-    def _named(self, name: str) -> str:
+    def _key(self, name: str) -> str:
+        """What a field is called here; nothing: it is left out."""
+        key = self._names.get(name)
+        if key is not None:
+            return key
         lower = name.lower()
         if "_" in name or lower in _DROPPED:
             key = ""

@@ -9,9 +9,7 @@ from ..deferred import Deferred
 from ..errors import HttpError
 from ..streams import ResponseStream
 from .answer import Answer, Application
-from .environ import Environ
 from .input import ArrivingBody
-from .started import StartedMemo
 
 _log = logging.getLogger("rush_http")
 
@@ -19,30 +17,28 @@ _log = logging.getLogger("rush_http")
 class InThread(Answer):
     """An answer in a thread of the pool, which may wait for the client."""
 
-    __slots__ = ("_deferred", "_input")
+    __slots__ = ("arriving", "deferred")
 
-    def __init__(
-        self, environ: Environ, body: ArrivingBody | None, memo: StartedMemo, deferred: Deferred
-    ) -> None:
-        super().__init__(environ, body, memo)
-        self._input = body
-        self._deferred = deferred
+    arriving: ArrivingBody | None
+    """Its input, if it may be arriving."""
+
+    deferred: Deferred
 
     def run_safely(self, app: Application) -> None:
         """As `run`; what it raises is logged, and answered with 500."""
         try:
             self.run(app)
         except BaseException as error:
-            if isinstance(error, ConnectionError) and (self._deferred.gone or self._unheard()):
+            if isinstance(error, ConnectionError) and (self.deferred.gone or self._unheard()):
                 return
             _log.error("%s failed", self.what(), exc_info=error)
             if not self._unheard():
                 status = error.status if isinstance(error, HttpError) else 500
-                self._deferred.respond(b"500 Internal Server Error\n", status)
+                self.deferred.respond(b"500 Internal Server Error\n", status)
 
     def _unheard(self) -> bool:
         """Whether nobody waits for an answer, because the body of the request was refused."""
-        return self._input is not None and self._input.lost
+        return self.arriving is not None and self.arriving.lost
 
     def _check_heard(self) -> None:
         if self._unheard():
@@ -52,13 +48,13 @@ class InThread(Answer):
         """As `Answer.respond`."""
         said = self.said()
         self._check_heard()
-        self._deferred.respond(body, said.status, said.headers, content_type=said.content_type)
+        self.deferred.respond(body, said.status, said.headers, content_type=said.content_type)
 
     def respond_file(self, file: SendableFile, offset: int, count: int) -> None:
         """As `Answer.respond_file`."""
         said = self.said()
         self._check_heard()
-        self._deferred.respond_file(
+        self.deferred.respond_file(
             *(file, offset, count, said.status, said.headers), content_type=said.content_type
         )
 
@@ -66,7 +62,7 @@ class InThread(Answer):
         """As `Answer.open_stream`."""
         said = self.said()
         self._check_heard()
-        return self._deferred.start_stream(
+        return self.deferred.start_stream(
             said.status, said.headers, content_type=said.content_type, length=said.length
         )
 
