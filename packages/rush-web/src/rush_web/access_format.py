@@ -19,7 +19,8 @@ from urllib.parse import quote
 from rush_http import Answered
 
 if TYPE_CHECKING:
-    from rush_http import Head
+    from epollserver import Connection
+    from rush_http import Head, ObservedExchange
 
 Lines = Callable[[list[Answered]], list[str]]
 """What makes lines of answers (see `rush_http.ObservedServer`)."""
@@ -90,9 +91,10 @@ def lines(answers):
 """
 
 
-def lines_maker(template: str, pid: int) -> Lines:
+def lines_maker(template: str, pid: int, *, is_behind: bool = False) -> Lines:
     """Compile a format: the name of one, ``json``, or text with `FIELDS` in braces.
 
+    `is_behind`: the clients are those that trusted proxies tell.
     Raises `ValueError` for a field that there is not, and for a text of several lines.
     """
     as_json = template == "json"
@@ -102,6 +104,8 @@ def lines_maker(template: str, pid: int) -> Lines:
         chunks[-1] += _literal(text)
         if field in _OF_HEAD:
             expression, sent = _OF_HEAD[field]
+            if is_behind and field == "client":
+                expression = "client_of(conn, head)"
             if as_json and field not in _NUMBERS:
                 expression = f"quoted({expression})"
             elif sent and not as_json:
@@ -123,6 +127,7 @@ def lines_maker(template: str, pid: int) -> Lines:
     )
     names = {
         "clock": _Clock(),
+        "client_of": client_of,
         "escaped": escaped,
         "request_of": request_of,
         "path_of": path_of,
@@ -213,6 +218,15 @@ class _Kept(dict[str, str]):
 _KEPT_CHARS: Final = 256
 _MOST_KEPT: Final = 1024
 _paths = _Kept(_encoded)
+
+
+def client_of(conn: "Connection", head: "Head | None") -> str:
+    """The address of the client for whom a request was sent, or a dash."""
+    exchange: ObservedExchange = conn.data
+    if head is None:
+        return exchange.client or "-"
+    client = exchange.server.forwarded(conn, head.headers).client
+    return "-" if client is None else client.host
 
 
 def request_of(head: "Head | None") -> str:

@@ -62,9 +62,14 @@ class AccessLog:
         elif not isinstance(target, bool):
             self._sink = Sink(os.dup(1))
 
-    def start(self, loop: "Loop", lost: Callable[[int], object]) -> OnAnswers:
-        """In a worker: what is to be called with the answers; ``lost(lines)`` counts."""
-        make, sink = lines_maker(self._template, os.getpid()), self._sink
+    def start(
+        self, loop: "Loop", lost: Callable[[int], object], *, is_behind: bool = False
+    ) -> OnAnswers:
+        """In a worker: what is to be called with the answers; ``lost(lines)`` counts.
+
+        `is_behind`: the clients are those that trusted proxies tell.
+        """
+        make, sink = lines_maker(self._template, os.getpid(), is_behind=is_behind), self._sink
         if sink is None:
 
             def to_logger(answers: list[Answered]) -> None:

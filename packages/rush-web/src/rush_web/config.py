@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rush_http import Limits
 
 from .names import named
+from .proxies import parse_names, shown_names
 from .sockets import parse_addresses
 from .units import duration, number, octal, one_of, shown_duration, shown_size, size, switch
 
@@ -65,6 +66,20 @@ OPTIONS = (
     ),
     Option("certfile", str, "certificate (PEM): speak TLS", "FILE"),
     Option("keyfile", str, "key of the certificate, if that is another file", "FILE"),
+    Option(
+        *("trusted_proxies", parse_names, "proxies that are believed on who a client is"),
+        metavar="ADDRESS,...",
+        shown=shown_names,
+    ),
+    Option(
+        *("proxy_headers", parse_names, "what they set in every request; by default"),
+        metavar="NAME,...",
+        shown=shown_names,
+    ),
+    Option(
+        *("proxy_protocol", one_of("off", "required", "trusted"), "who speaks that of HAProxy"),
+        metavar="off|required|trusted",
+    ),
     Option("workers", number(1, 255), "processes that serve", also=("WEB_CONCURRENCY",)),
     Option("root", str, "folder of the files", "DIR"),
     Option("files", str, "path below which the files are served, such as /static/", "PATH"),

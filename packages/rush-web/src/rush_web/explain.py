@@ -7,13 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from rush_http import Head, Headers, HttpServer, NotFound, Peer, RequestParser, header_line
+from rush_http import (
+    Forwarded,
+    Head,
+    Headers,
+    HttpServer,
+    NotFound,
+    Peer,
+    RequestParser,
+    header_line,
+)
 from rush_loader import Loader
 
 from .failures import Failures
 from .files import OF_FILES, has_file, place_of
 from .hooks import functions_before
-from .incoming import NO_PARAMS
+from .incoming import NO_PARAMS, Known
 from .names import named
 from .redirects import other_slash, to_other_slash, with_query
 from .request import Request
@@ -84,7 +93,8 @@ class _Asked:
         request = Request(cast(HttpServer, None), cast(Loader, None))
         request.method, request.path, request.query = head.method, head.path, head.query
         request.headers, request.body, request.protocol = head.headers, body, head.protocol
-        request.client = Peer("127.0.0.1", 0)
+        request.known = known = Known()
+        known.forwarded = Forwarded(Peer("127.0.0.1", 0), "http", None)
         self._request = request
         self._server = server
         self._router = Router(server.routes)

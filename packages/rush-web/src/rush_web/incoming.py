@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from rush_http import Headers, Peer, Protocol
+from rush_http import Forwarded, Headers, Peer, Protocol
 
 from .args import MAX_COUNT, Args
 from .cookies import parse_cookies
@@ -21,10 +21,11 @@ class Known:
     One object for all, since each that is to be cleared costs every request 60 instructions.
     """
 
-    __slots__ = ("client", "context", "cookies", "form")
+    __slots__ = ("client", "context", "cookies", "form", "forwarded")
 
     def __init__(self) -> None:
-        self.client: Peer | None = None
+        self.client: Peer | None = None  # what somebody who knows better has said
+        self.forwarded: Forwarded | None = None
         self.context: dict[str, Any] = {}
         self.cookies: Mapping[str, str] | None = None
         self.form: Form | None = None
@@ -144,21 +145,41 @@ class Incoming:
     def client(self) -> Peer | None:
         """Host and port of who has sent this; ``None`` on a UNIX socket.
 
-        Behind a proxy it is the proxy's.  Who knows better sets it, for this request.
+        Behind a proxy it is the proxy's, unless that is one of ``trusted_proxies``; the port is 0
+        if no proxy has told it.  Who knows better sets it, for this request.
         """
         known = self.known or self._begin()
-        if known.client is None:
-            known.client = self._peer()
-        return known.client
+        return known.client or self.told().client
 
     @client.setter
     def client(self, client: Peer) -> None:
         known = self.known or self._begin()
         known.client = client
 
-    def _peer(self) -> Peer | None:
-        """The peer of the connection, if there is one."""
-        return None
+    @property
+    def scheme(self) -> str:
+        """``"https"`` or ``"http"``: how the client has asked, as far as a trusted proxy says."""
+        return self.told().scheme
+
+    @property
+    def host(self) -> str:
+        """The host that the client has asked for, with its port if that is an unusual one.
+
+        What it says in ``Host``, or what a trusted proxy has passed on; empty if HTTP/1.0 says
+        nothing.
+        """
+        return self.told().host or self.headers.get("host") or ""
+
+    def told(self) -> Forwarded:
+        """Client, scheme and host, as the connection and trusted proxies tell them."""
+        known = self.known or self._begin()
+        if known.forwarded is None:
+            known.forwarded = self._forwarded()
+        return known.forwarded
+
+    def _forwarded(self) -> Forwarded:
+        """What is told of this request, by whoever knows its connection."""
+        return Forwarded(None, "http", None)
 
     @property
     def context(self) -> dict[str, Any]:

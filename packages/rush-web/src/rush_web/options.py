@@ -7,6 +7,7 @@ from .access_format import lines_maker
 from .blocking import check_threads
 from .handlers import check_prefix
 from .jsons import json_encoder
+from .proxies import proxies_of
 from .sockets import addresses_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _check_addresses(server: "WebServer") -> None:
     if server.keyfile is not None and server.certfile is None:
         raise ValueError(f"keyfile={server.keyfile!r} needs a certfile")
     addresses_of(server.bind, server.host, server.port)
+    proxies_of(server)
 
 
 def _check_content(server: "WebServer") -> None:

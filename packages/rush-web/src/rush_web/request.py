@@ -7,7 +7,7 @@ what a handler does not ask for (arguments, say) is never worked out.
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from rush_http import TEXT, HeaderLines, HttpServer, Peer, render
+from rush_http import TEXT, Forwarded, HeaderLines, HttpServer, render
 
 from .answering import checked_body
 from .common import Common
@@ -87,8 +87,8 @@ class Request(Receiving):
             self.known.close()
             self.known = self.later = None
 
-    def _peer(self) -> Peer | None:
-        return self._http_server.peer(self.conn)
+    def _forwarded(self) -> Forwarded:
+        return self._http_server.forwarded(self.conn, self.headers)
 
     def response(
         self,

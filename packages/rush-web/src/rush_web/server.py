@@ -53,6 +53,10 @@ class WebServer(Group):
     UNIX socket.  For several addresses, `bind` is a list in their place:
     ``["127.0.0.1:80", "[::1]:80", "unix:/run/x.sock"]``.  Sockets that systemd hands over are
     served in place of all.  With `certfile` and `keyfile` (PEM) it is TLS.
+    `trusted_proxies` are the addresses and networks of proxies (``"unix"``: over UNIX sockets),
+    which are believed on who a client is: by the `proxy_headers` that they set, and by the
+    `proxy_protocol`, ``"required"`` of all or spoken by those who are ``"trusted"``; see
+    `rush_http.TrustedProxies`.
     `workers` is how many processes serve, by default one for each CPU that this process may use.
     `root` is the folder of the loader; its files are served below the path `files`
     (``"/static/"``), by default not at all.  With `listing`, a folder without an
@@ -102,6 +106,9 @@ class WebServer(Group):
         bind: Sequence[str] = (),
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
+        trusted_proxies: Sequence[str] = (),
+        proxy_headers: Sequence[str] = ("x-forwarded-for",),
+        proxy_protocol: Literal["off", "required", "trusted"] = "off",
         workers: int | None = None,
         root: str | os.PathLike[str] | None = None,
         files: str | None = None,
@@ -138,6 +145,9 @@ class WebServer(Group):
         self.bind = bind
         self.certfile = certfile
         self.keyfile = keyfile
+        self.trusted_proxies = trusted_proxies
+        self.proxy_headers = proxy_headers
+        self.proxy_protocol = proxy_protocol
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
         self.root = root
         self.files = files

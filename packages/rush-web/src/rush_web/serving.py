@@ -20,6 +20,7 @@ from .development import DevelopmentManager
 from .handlers import HandlersManager
 from .logs import reopen_logs
 from .privileges import Owner, drop_privileges
+from .proxies import proxies_of
 from .slots import DRAINING, READY
 from .sockets import Sockets
 from .titles import set_title
@@ -89,6 +90,8 @@ def make_worker(
         server.max_conns,
         limits=server.limits,
         ssl_context=ssl_context,
+        # The client for tests has no proxy in front.
+        proxies=proxies_of(server, may_speak=watched is not None),
         exclusive=exclusive,
     )
     kind = DevelopmentManager if server.development else HandlersManager

@@ -29,8 +29,9 @@ class Snapshot(Incoming):
             put(name, getattr(request, name))
         put("params", MappingProxyType(dict(request.params)))
         self.known = known = Known()
-        known.client = request.client
+        known.forwarded = request.told()
         if request.known is not None:
+            known.client = request.known.client
             known.context.update(request.known.context)
             known.cookies = request.known.cookies
         self.known_args = request.known_args

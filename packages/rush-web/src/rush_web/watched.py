@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rush_http import Answered, HttpServer, Limits, ObservedServer, OnAnswers
+from rush_http import Answered, HttpServer, Limits, ObservedServer, OnAnswers, TrustedProxies
 
 from .access_log import AccessLog
 from .blackbox import BlackBox
@@ -45,6 +45,7 @@ class Watched:
         *,
         limits: Limits,
         ssl_context: "ssl.SSLContext | None",
+        proxies: TrustedProxies | None,
         exclusive: bool,
     ) -> HttpServer:
         """The server, which tells of its answers if anybody wants to know."""
@@ -53,13 +54,19 @@ class Watched:
         if counted or self._access_log is not None:
             kind = partial(ObservedServer, on_answers=_nobody)
         http_server = self._http_server = kind(
-            sock, max_conns, limits=limits, ssl_context=ssl_context, exclusive=exclusive
+            sock,
+            max_conns,
+            limits=limits,
+            ssl_context=ssl_context,
+            proxies=proxies,
+            exclusive=exclusive,
         )
         observers: list[OnAnswers] = []
         if counted:
             observers.append(counting_statuses(self.box.slot))
         if self._access_log is not None:
-            observers.append(self._access_log.start(http_server.epoll.loop, self._lost))
+            start, loop = self._access_log.start, http_server.epoll.loop
+            observers.append(start(loop, self._lost, is_behind=proxies is not None))
         if isinstance(http_server, ObservedServer):
             both = len(observers) == 2
             http_server.on_answers = _both(*observers) if both else observers[0]
