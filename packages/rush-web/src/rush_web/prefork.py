@@ -36,7 +36,9 @@ from .logs import reopen_logs
 from .notify import Notify
 from .privileges import Owner
 from .reload import Command, Program, Report, Upstream
+from .revival import Revival
 from .sockets import Sockets, close_all
+from .spare import Spare
 from .terminal import Terminal
 from .worker import Link, how_it_ended
 
@@ -49,10 +51,6 @@ _PROGRAMS_SECONDS = 2.0
 
 # timeout(1) and others signal the process and its group: within this, it is the same signal.
 _SAME_SIGNAL_SECONDS = 0.5
-
-# After a program died that served: it is executed anew, at once at first.
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 10.0
 
 
 class Prefork:
@@ -113,8 +111,11 @@ class Prefork:
         self._current: Program | None = None  # or who else does
         self._coming: Program | None = None  # who is to do so next
         self._leaving: list[Program] = []
+        # In development a save is to be quick; a program below has nothing to say in it.
+        ahead = changes is not None and upstream is None
+        self._spare = Spare(self._loop, self._execute, ahead=ahead)
         self._reload_again = False
-        self._revivals = 0
+        self._revival = Revival(self._loop, self._revive)
 
     def run(self) -> int:
         """Fork, supervise until SIGTERM or SIGINT, and return the exit status.
@@ -135,6 +136,7 @@ class Prefork:
             self._crew.close()
             for program in self._programs():
                 program.end()
+            self._spare.end()
             if self._changes is not None:
                 self._changes.close()
             loop.close()
@@ -172,6 +174,7 @@ class Prefork:
         self._lifeline.hold()
         for program in self._programs():
             program.close()
+        self._spare.close()
         if self._upstream is not None:
             self._upstream.close()
 
@@ -223,6 +226,7 @@ class Prefork:
         if self._upstream is not None:
             self._upstream.done(self._held, self._grace + _PROGRAMS_SECONDS)
             self._sockets.files.forget()  # they are the parent's now
+        self._spare.prepare()
         self._notify.ready()
         self._on_ready()
 
@@ -244,6 +248,9 @@ class Prefork:
         self._stop_if_alone()
 
     # Reload
+
+    def _execute(self, ahead: list[str] | None = None) -> Program:
+        return Program(self._loop, self._lifeline, self._held, self._heard, ahead)
 
     def _hangup(self) -> None:
         if self._terminal.was_closed():
@@ -272,7 +279,7 @@ class Prefork:
             self._changes.began = time()
         self._notify.reloading()
         try:
-            self._coming = Program(self._loop, self._lifeline, self._held, self._heard)
+            self._coming = self._spare.take()
         except OSError as error:
             _log.error("the program cannot be executed anew, the old one goes on: %s", error)
             self._reload_ended()
@@ -284,7 +291,9 @@ class Prefork:
         if self._reload_again:
             self._reload()
         elif not self._own and self._current is None and self._coming is None:
-            self._revive()
+            self._revival.begin()
+        else:
+            self._spare.prepare()
 
     def _heard(self, program: Program, report: Report, argument: bytes) -> None:
         if report is Report.FILES:
@@ -304,7 +313,7 @@ class Prefork:
     def _take_on(self, program: Program) -> None:
         """The new program serves, so the old one can go."""
         self._note("reload: the new %s serves", program)
-        self._revivals = 0
+        self._revival.succeeded()
         close_all(self._held)
         self._held = program.take_sockets()
         self._sockets.files.keep(self._held)
@@ -341,18 +350,10 @@ class Prefork:
         _log.error("the %s %s: it is executed anew", program, how_it_ended(code))
         self._current = None
         if self._coming is None:
-            self._revive()
+            self._revival.begin()
 
     def _revive(self) -> None:
-        """Nobody serves: execute the program anew, with pauses if that fails."""
-        if self._revivals:
-            pause = min(_FIRST_PAUSE * 2.0 ** min(self._revivals, 10), _LONGEST_PAUSE)
-            self._loop.call_later(pause, self._revive_now)
-        else:
-            self._revive_now()
-        self._revivals += 1
-
-    def _revive_now(self) -> None:
+        """Nobody serves: execute the program anew."""
         if self._coming is None and self._current is None:
             self._reload()
 
@@ -366,6 +367,7 @@ class Prefork:
                 self._kill()
             return
         self._stopping = True
+        self._spare.end()
         self._notify.stopping()
         close_all(self._held)
         quick = signum == signal.SIGINT

@@ -12,8 +12,10 @@ each one that serves, the parent lets one of the old ones retire.  When all serv
 finishes, and the parent has only the sockets left, and signals to pass on.  A new program that ends
 before that changes nothing: the old one serves again what it had ceded.
 
-The variable ``_RUSH_HANDOVER`` is JSON, and names the descriptors that are inherited.  What the two
-tell each other are messages on a socket pair (``SOCK_SEQPACKET``): a byte, and what belongs to it.
+The variable ``_RUSH_HANDOVER`` is JSON, and names the descriptors that are inherited; with
+``ahead``, the program imports the modules of these names, and waits for ``BEGIN`` (see spare.py).
+What the two tell each other are messages on a socket pair (``SOCK_SEQPACKET``): a byte, and what
+belongs to it.
 """
 
 import contextlib
@@ -67,6 +69,8 @@ class Command(enum.IntEnum):
     """End at once."""
     FINISH = 7
     """Another program serves: end when those who are there have been served."""
+    BEGIN = 8
+    """It is your turn; to a program that was executed ahead."""
 
 
 class Report(enum.IntEnum):
@@ -85,7 +89,8 @@ class Report(enum.IntEnum):
 class Program:
     """The program, executed anew, as the parent sees it.
 
-    ``heard(program, report, argument)`` is called with what it reports.
+    ``heard(program, report, argument)`` is called with what it reports.  With `ahead`, it imports
+    the modules of these names, and waits for ``BEGIN``.
     Raises `OSError` if it cannot be executed.
     """
 
@@ -95,6 +100,7 @@ class Program:
         lifeline: Lifeline,
         sockets: Sequence[Named],
         heard: Callable[["Program", Report, bytes], object],
+        ahead: Iterable[str] | None = None,
     ) -> None:
         self.served = False
         """Whether any of its workers ever served."""
@@ -107,7 +113,7 @@ class Program:
         self._heard = heard
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process = _execute(theirs, lifeline, sockets)
+            self._process = _execute(theirs, lifeline, sockets, ahead)
         except OSError:
             self._control.close()
             raise
@@ -177,7 +183,10 @@ class Program:
 
 
 def _execute(
-    control: socket.socket, lifeline: Lifeline, sockets: Sequence[Named]
+    control: socket.socket,
+    lifeline: Lifeline,
+    sockets: Sequence[Named],
+    ahead: Iterable[str] | None,
 ) -> "subprocess.Popen[bytes]":
     leash = lifeline.leash()
     handover = {
@@ -185,9 +194,12 @@ def _execute(
         "control": control.fileno(),
         "lifeline": leash,
         "sockets": [(name, sock.fileno()) for name, sock in sockets],
+        "ahead": None if ahead is None else list(ahead),
     }
     # A signal for the whole group must not end it before it knows what to do at it.
     deaf = SIGNALS - {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+    if ahead is not None:
+        deaf |= {signal.SIGINT}  # of a program that nobody sees, nobody is to see a traceback
     signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
     try:
         process = subprocess.Popen(
@@ -232,6 +244,21 @@ class Upstream:
         is_there = Upstream.is_there()
         handover = os.environ.pop(_HANDOVER, "")
         return Upstream(handover) if is_there else None  # else it is for who has started us
+
+    @staticmethod
+    def wait_for_turn(prepare: Callable[[Iterable[str]], object]) -> bool:
+        """If this program was executed ahead, call ``prepare(names)`` and wait for its turn.
+
+        Returns whether it had to wait; the process ends here if its turn never comes.
+        """
+        known = json.loads(os.environ.get(_HANDOVER, "{}"))
+        if not Upstream.is_there() or known["ahead"] is None:
+            return False
+        prepare(known["ahead"])
+        if not os.read(known["control"], 2):
+            os._exit(0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return True
 
     def watch(self, loop: Loop, obey: Callable[[Command, int], object]) -> None:
         """Call ``obey(command, number)`` from now on."""

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from epollserver import Loop
 
@@ -16,7 +17,11 @@ from ..crew import START_FAILED
 from ..programs import LoadFailed, Mistake, load_server
 from ..reload import Upstream
 from ..server import WebServer, say
+from ..spare import import_ahead
 from .failure import is_own
+
+# What a server in development imports later: a spare program has it before.
+_LATER = ("rush_web.dev.answers", "rush_web.dev.live")
 
 
 def begin(options: argparse.Namespace) -> WebServer:
@@ -29,6 +34,7 @@ def begin(options: argparse.Namespace) -> WebServer:
     # What is compiled is known by the second of its save and its size: too little between two saves
     # of one second.
     sys.dont_write_bytecode = True
+    waited = age() if Upstream.wait_for_turn(partial(import_ahead, _LATER)) else 0.0
     began = time.time()
     again = Upstream.is_there()
     try:
@@ -41,7 +47,7 @@ def begin(options: argparse.Namespace) -> WebServer:
     server.live = True
     server.workers = 1
     server.changes = Changes(own_files, _tell, began)
-    options.ready = _ready_again if again else _ready
+    options.ready = partial(_ready_again, waited) if again else _ready
     return server
 
 
@@ -108,8 +114,8 @@ def _ready(banner: str) -> None:
     say(f"{banner}\nIn development: a save restarts it, errors are explained. Ctrl-C stops it.")
 
 
-def _ready_again(banner: str) -> None:
-    say(f"{time.strftime('%H:%M:%S')} restarted in {age() * 1000:.0f} ms")
+def _ready_again(waited: float, banner: str) -> None:
+    say(f"{time.strftime('%H:%M:%S')} restarted in {(age() - waited) * 1000:.0f} ms")
 
 
 def age() -> float:
