@@ -128,6 +128,24 @@ def test_errors_are_explained(dev):
         assert b"Local variables" in client.response().body
 
 
+def test_open_pages_hear_of_a_mistake(dev, app):
+    program = dev()
+    with program.client() as old, program.client() as new:
+        events = b"GET /_rush/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        old.send(events)
+        old.until(b"event: version\n")
+        save(app, APP + "\nserver.get(\n")
+        trouble = old.until(b"SyntaxError: '(' was never closed\n\n")
+        assert b"event: trouble\n" in trouble
+        new.send(events)
+        assert b"event: trouble\n" in new.until(b"never closed\n\n")
+        with program.client() as foreign:
+            foreign.send(request("/_rush/live"))
+            assert b"data: The program cannot begin.\n" in foreign.until(b"begin.\n\n")
+        save(app, APP)
+        assert old.rest() is not None
+
+
 WRONG = [
     ("ap.py", "no file 'ap.py' in {folder}: did you mean app.py?"),
     ("apq", "no module 'apq' in {folder}: did you mean app?"),

@@ -1,16 +1,18 @@
 """The page of an exception: it shows what helps, hides secrets, and takes nothing for HTML."""
 
 import json
+import socket
 import sys
 
 import pytest
 
 from rush_http import Headers
 from rush_web.dev.asked import what_was_asked
-from rush_web.dev.error_page import error_data, error_page, error_text, may_see
+from rush_web.dev.error_page import error_data, error_page, error_text
 from rush_web.dev.failure import failure_of
 from rush_web.dev.highlight import highlighted
 from rush_web.dev.secrets import is_secret, shown, without_secrets
+from rush_web.dev.viewers import may_see, networks_of
 from rush_web.incoming import Incoming
 
 SECRET = "hunter" + "2"  # never a literal in a line of source that is shown
@@ -241,6 +243,27 @@ SEEN_BY = [
 @pytest.mark.parametrize(("peer", "headers", "seen"), SEEN_BY)
 def test_only_this_machine_sees_it(peer, headers, seen):
     assert may_see(peer, Headers(tuple(headers.items()))) is seen
+
+
+ASKED_IN = [
+    ("192.168.1.7", {"host": "192.168.1.2:9090"}, True),
+    ("192.168.1.7", {"host": socket.gethostname()}, True),
+    ("127.0.0.1", {"host": "192.168.1.2:9090"}, True),
+    ("192.168.2.7", {"host": "192.168.1.2:9090"}, False),
+    ("192.168.1.7", {"host": "evil.example"}, False),
+    ("192.168.1.7", {"host": "192.168.1.2", "via": "1.1 proxy"}, False),
+]
+
+
+@pytest.mark.parametrize(("peer", "headers", "seen"), ASKED_IN)
+def test_others_see_it_if_they_are_asked_in(peer, headers, seen):
+    networks = networks_of("192.168.1.0/24, ::1")
+    assert may_see(peer, Headers(tuple(headers.items())), networks) is seen
+
+
+def test_what_is_no_network():
+    with pytest.raises(ValueError, match="RUSH_EXPLAIN_TO: 'everybody' does not appear"):
+        networks_of("everybody")
 
 
 NAMES = {

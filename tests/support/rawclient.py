@@ -88,6 +88,12 @@ class RawClient:
             self._more()
         return self._taken(count)
 
+    def until(self, text):
+        """What comes until `text`, and that."""
+        while text not in self._buffer:
+            self._more()
+        return self._taken(self._buffer.index(text) + len(text))
+
     def _taken(self, count):
         data = bytes(memoryview(self._buffer)[:count])
         del self._buffer[:count]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PREFIX = "RUSH_"
 _LIMIT_PREFIX = "RUSH_LIMIT_"
 # Variables of ours that set no option.
-_OTHER_VARIABLES = frozenset({"RUSH_EDITOR"})
+_OTHER_VARIABLES = frozenset({"RUSH_EDITOR", "RUSH_EXPLAIN_TO"})
 
 
 class ConfigError(ValueError):

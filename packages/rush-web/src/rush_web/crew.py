@@ -169,6 +169,11 @@ class Crew:
         for worker in self._workers:
             worker.order(Order.REOPEN)
 
+    def tell_trouble(self, text: bytes) -> None:
+        """Let all workers tell their pages."""
+        for worker in self._workers:
+            worker.order(Order.TROUBLE, text=text)
+
     def stop(self, signum: int, *, replaced: bool = False) -> None:
         """Send all workers this signal; none is replaced from now on.
 

@@ -52,19 +52,22 @@ class DevelopmentManager(HandlersManager):
         **options: Any,
     ) -> None:
         from .dev.answers import Explanations  # production never needs it
+        from .dev.viewers import Viewers
 
+        viewers = Viewers(http_server)
         routes = list(handlers)
         self._live = live
         more: list[Route] = []
         if live:
             from .dev.live import Live
 
-            more = Live(loader).routes()
+            self._pages = Live(loader, viewers)
+            more = self._pages.routes()
         super().__init__([*more, *routes], err_handlers, redirects, loader, http_server, **options)
         files: str | None = options.get("files")
         where = f" of {loader.root}" if isinstance(loader, Loader) else ""
         self._failures.built_in = Explanations(
-            http_server,
+            viewers,
             routes,
             "" if files is None else f"There is no such file{where} below {files}, either.",
             live=live,
@@ -92,6 +95,11 @@ class DevelopmentManager(HandlersManager):
             super().__call__(body, conn, protocol, method, path, query, headers, kept)
         finally:
             request.__class__ = _Stale
+
+    def tell_trouble(self, text: str) -> None:
+        """Let the pages show what is wrong with a newer version of the program."""
+        if self._live:
+            self._pages.tell_trouble(text)
 
     def _is_free(self, path: str) -> bool:
         return not self._live and super()._is_free(path)  # else pages are sent without the script

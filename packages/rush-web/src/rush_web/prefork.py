@@ -111,7 +111,6 @@ class Prefork:
         self._current: Program | None = None  # or who else does
         self._coming: Program | None = None  # who is to do so next
         self._leaving: list[Program] = []
-        # In development a save is to be quick; a program below has nothing to say in it.
         ahead = changes is not None and upstream is None
         self._spare = Spare(self._loop, self._execute, ahead=ahead)
         self._reload_again = False
@@ -193,12 +192,17 @@ class Prefork:
             return
         elif self._coming is not None:
             self._coming.tell(command)
-        elif self._current is not None:
-            self._current.tell(command)
-        elif self._own:
-            self._obey(command, 0)
+        else:
+            self._tell(command)
 
-    def _obey(self, command: Command, number: int) -> None:
+    def _tell(self, command: Command, number: int = 0, text: bytes = b"") -> None:
+        """Tell whoever serves now."""
+        if self._current is not None:
+            self._current.tell(command, number, text)
+        elif self._own:
+            self._obey(command, number, text)
+
+    def _obey(self, command: Command, number: int, text: bytes) -> None:
         crew = self._crew
         if command is Command.REOPEN:
             self._command(command)
@@ -213,6 +217,8 @@ class Prefork:
                 crew.fewer()
             elif command is Command.CEDE:
                 crew.cede(number)
+            elif command is Command.TROUBLE:
+                crew.tell_trouble(text)
             else:
                 crew.restore()
 
@@ -299,16 +305,15 @@ class Prefork:
         if report is Report.FILES:
             if self._changes is not None:
                 self._changes.add(json.loads(argument))
+        elif program is not self._coming or self._stopping:
             return
-        if program is not self._coming or self._stopping:
-            return
-        if report is Report.DONE:
+        elif report is Report.TROUBLE:
+            self._tell(Command.TROUBLE, text=argument)
+        elif report is Report.DONE:
             self._coming = None
             self._take_on(program)
-        elif self._current is not None:
-            self._current.tell(Command.CEDE, argument[0])
-        elif self._own:
-            self._crew.cede(argument[0])
+        else:
+            self._tell(Command.CEDE, argument[0])
 
     def _take_on(self, program: Program) -> None:
         """The new program serves, so the old one can go."""
@@ -341,10 +346,7 @@ class Prefork:
             elif not self._reload_again:
                 how = how_it_ended(code)
                 _log.error("the new %s %s before all its workers served", program, how)
-            if self._current is not None:
-                self._current.tell(Command.RESTORE)
-            elif self._own:
-                self._crew.restore()
+            self._tell(Command.RESTORE)
             self._reload_ended()
             return
         _log.error("the %s %s: it is executed anew", program, how_it_ended(code))

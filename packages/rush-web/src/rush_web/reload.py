@@ -33,6 +33,7 @@ from epollserver import READ, Loop
 from .crew import SIGNALS
 from .lifeline import Lifeline, follow, tie
 from .sockets import Named, close_all
+from .worker import MOST_TROUBLE_BYTES
 
 _HANDOVER = "_RUSH_HANDOVER"
 _MOST_DESCRIPTORS = 200  # in one message; the kernel allows 253 (unix(7))
@@ -71,6 +72,8 @@ class Command(enum.IntEnum):
     """Another program serves: end when those who are there have been served."""
     BEGIN = 8
     """It is your turn; to a program that was executed ahead."""
+    TROUBLE = 9
+    """A newer version cannot begin: the text that follows says why; in development."""
 
 
 class Report(enum.IntEnum):
@@ -84,6 +87,8 @@ class Report(enum.IntEnum):
     """All workers serve; how many seconds it may take to end follows."""
     FILES = 4
     """What files the program is made of, as JSON; in development."""
+    TROUBLE = 5
+    """It cannot begin: the text that follows says why; in development."""
 
 
 class Program:
@@ -125,10 +130,10 @@ class Program:
     def __str__(self) -> str:
         return f"program (pid {self._process.pid})"
 
-    def tell(self, command: Command, number: int = 0) -> None:
+    def tell(self, command: Command, number: int = 0, text: bytes = b"") -> None:
         """Tell it something."""
         with contextlib.suppress(OSError):  # it is dying, or does not listen: the parent will see
-            self._control.send(bytes((command, number)))
+            self._control.send(bytes((command, number)) + text)
 
     def signal(self, signum: int) -> None:
         """Send it a signal; nothing if it has ended."""
@@ -172,7 +177,7 @@ class Program:
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             self._sockets += zip(json.loads(argument), sockets, strict=True)
             return
-        if report is Report.FILES:
+        if report in (Report.FILES, Report.TROUBLE):
             self._heard(self, report, argument)
             return
         self.served = True
@@ -260,13 +265,13 @@ class Upstream:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return True
 
-    def watch(self, loop: Loop, obey: Callable[[Command, int], object]) -> None:
-        """Call ``obey(command, number)`` from now on."""
+    def watch(self, loop: Loop, obey: Callable[[Command, int, bytes], object]) -> None:
+        """Call ``obey(command, number, text)`` from now on."""
 
         def readable(ready: int) -> None:
-            message = self._control.recv(2)
+            message = self._control.recv(_MESSAGE_BYTES)
             if message:
-                obey(Command(message[0]), message[1])
+                obey(Command(message[0]), message[1], message[2:])
             else:
                 loop.unwatch(self._control.fileno())  # the parent is gone: so are we, at once
 
@@ -295,6 +300,11 @@ class Upstream:
         for start in range(0, len(paths), _MOST_PATHS):
             part = json.dumps(paths[start : start + _MOST_PATHS])
             self._control.send(bytes((Report.FILES,)) + part.encode())
+
+    def trouble(self, text: str) -> None:
+        """Report why the program cannot begin; the beginning of a long text."""
+        with contextlib.suppress(OSError):
+            self._control.send(bytes((Report.TROUBLE,)) + text.encode()[:MOST_TROUBLE_BYTES])
 
     def close(self) -> None:
         """Close what belongs to it; in a worker, the copies."""

@@ -68,6 +68,8 @@ def serve(
         most += int(most * JITTER * random.random())
         callback = _counted(callback, most, partial(link.tell, News.WORN))
     http_server.on_message_complete = callback
+    if isinstance(manager, DevelopmentManager):
+        link.on_trouble = manager.tell_trouble
     serving = _Serving(http_server, sockets, link, server.grace, watched.box)
     watched.run()
     # Those whose clients have gone: the others were waited for.

@@ -20,6 +20,8 @@ from epollserver import READ, Loop
 from .slots import Slot, Slots
 
 _MOST_SOCKETS = 64  # in one order: a queue at each address
+MOST_TROUBLE_BYTES = 16 * 1024
+"""How much is told of what is wrong with a newer version."""
 
 _OF_A_STACK = re.compile(r"(Current thread|Thread|  File) ")
 # Where a worker begins: what is below that was the parent's.
@@ -37,6 +39,8 @@ class Order(enum.IntEnum):
     """Accept no more, and end when those who are there have been served."""
     REOPEN = 4
     """Open log files anew."""
+    TROUBLE = 5
+    """Tell the pages that a newer version cannot begin; the text that follows says why."""
 
 
 class News(enum.IntEnum):
@@ -62,15 +66,21 @@ class Link:
         self.slots = slots
         """What all of them say."""
         self.told = False  # whether the parent knows that this worker serves
+        self.on_trouble: Callable[[str], object] = _nobody
+        """Called with what is wrong with a newer version; in development."""
         self._socket = sock
 
     def ready(self, loop: Loop, obey: Obey) -> None:
         """Tell the parent that this worker serves; orders go to ``obey(order, queue, sockets)``."""
 
         def readable(ready: int) -> None:
-            message, descriptors, _, _ = socket.recv_fds(self._socket, 2, _MOST_SOCKETS)
+            message, descriptors, _, _ = socket.recv_fds(
+                self._socket, 2 + MOST_TROUBLE_BYTES, _MOST_SOCKETS
+            )
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-            if message:
+            if message and message[0] == Order.TROUBLE:
+                self.on_trouble(message[2:].decode("utf-8", "ignore"))  # it may be cut
+            elif message:
                 obey(Order(message[0]), message[1], sockets)
             else:
                 signal.raise_signal(signal.SIGKILL)  # the parent is gone, or has given it up
@@ -143,11 +153,17 @@ class Worker:
 
         loop.watch(self._ours.fileno(), READ, readable)
 
-    def order(self, order: Order, queue: int = 0, sockets: Iterable[socket.socket] = ()) -> None:
+    def order(
+        self,
+        order: Order,
+        queue: int = 0,
+        sockets: Iterable[socket.socket] = (),
+        text: bytes = b"",
+    ) -> None:
         """Tell it what to do."""
         descriptors = [sock.fileno() for sock in sockets]
         with contextlib.suppress(OSError):  # it is dying, or hangs: the parent will see
-            socket.send_fds(self._ours, [bytes((order, queue))], descriptors)
+            socket.send_fds(self._ours, [bytes((order, queue)), text], descriptors)
 
     def signal(self, signum: int) -> None:
         """Send it a signal."""
@@ -190,6 +206,10 @@ def how_it_ended(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
+
+
+def _nobody(text: str) -> None:
+    """Before there is somebody to tell."""
 
 
 def flush() -> None:

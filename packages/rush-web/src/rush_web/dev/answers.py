@@ -1,18 +1,18 @@
 """What is answered in development where no error handler is: why, where, and how to repeat it."""
 
 import json
-import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from rush_http import HttpError, HttpServer, negotiation
+from rush_http import HttpError, negotiation
 
 from ..failures import HTML, answer_status
 from .asked import Asked, what_was_asked
-from .error_page import error_data, error_page, error_text, may_see
+from .error_page import error_data, error_page, error_text
 from .failure import failure_of
 from .missing import Miss, misses
 from .missing_page import missing_data, missing_page, missing_text
+from .viewers import Viewers
 
 if TYPE_CHECKING:
     from ..answering import Answering
@@ -27,28 +27,28 @@ JSON: Final = "application/json"
 class Explanations:
     """An error handler for all that has none: pages for browsers, text for terminals, or JSON.
 
-    For clients on this machine, see `may_see`; all others get what production answers.
+    For its `viewers`; all others get what production answers.
     `routes` are those of the program; `files` says in words where files are looked for, if at all.
     With `live` the pages come back by themselves when it is mended.
     """
 
     def __init__(
         self,
-        http_server: HttpServer,
+        viewers: Viewers,
         routes: "Sequence[Route]",
         files: str = "",
         *,
         live: bool = False,
     ) -> None:
         self._live = live
-        self._http_server = http_server
+        self._viewers = viewers
         self._routes = routes
         self._files = files
 
     def __call__(self, request: "Request") -> None:
         """Answer for ``request.error``."""
         error = request.error
-        if error is None or not self._may_see(request):
+        if error is None or not self._viewers.may_see(request):
             answer_status(request)
             return
         asked = what_was_asked(request)
@@ -64,12 +64,6 @@ class Explanations:
             self._answer_missing(request, error.status, asked)
         else:
             answer_status(request)
-
-    def _may_see(self, request: "Request") -> bool:
-        peer = self._http_server.peer(request.conn)
-        if peer is None and request.conn.family != socket.AF_UNIX:
-            return False  # gone
-        return may_see(None if peer is None else peer.host, request.headers)
 
     def _answer_missing(self, request: "Request", status: int, asked: Asked) -> None:
         found: list[Miss] = misses(self._routes, request.method, request.path)

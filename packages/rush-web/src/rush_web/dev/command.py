@@ -19,6 +19,7 @@ from ..reload import Upstream
 from ..server import WebServer, say
 from ..spare import import_ahead
 from .failure import is_own
+from .viewers import VARIABLE, networks_of
 
 # What a server in development imports later: a spare program has it before.
 _LATER = ("rush_web.dev.answers", "rush_web.dev.live")
@@ -37,6 +38,10 @@ def begin(options: argparse.Namespace) -> WebServer:
     waited = age() if Upstream.wait_for_turn(partial(import_ahead, _LATER)) else 0.0
     began = time.time()
     again = Upstream.is_there()
+    try:
+        networks_of(os.environ.get(VARIABLE, ""))
+    except ValueError as error:
+        raise Mistake(str(error)) from error
     try:
         server = load_server(options.server)
     except (LoadFailed, Mistake) as error:
@@ -64,11 +69,13 @@ def _is_source(file: str) -> bool:
 def _wait_for_save(error: LoadFailed | Mistake, began: float) -> None:
     cause = error.__cause__
     upstream = Upstream.find()
-    say(f"\n{_told(cause) if isinstance(error, LoadFailed) and cause else f'{error}'}")
+    told = _told(cause) if isinstance(error, LoadFailed) and cause else f"{error}"
+    say(f"\n{told}")
     files = own_files() | set(_files_of(cause))
     if upstream is not None:
         say("The version before goes on. A save begins anew.")
         upstream.made_of(files)
+        upstream.trouble(told)
         raise SystemExit(START_FAILED) from error
     say("Nothing is served yet. A save begins anew, Ctrl-C ends.")
     loop = Loop()

@@ -1,17 +1,14 @@
 """The page of an unhandled exception, and the same as text and as data.
 
 It shows what was going on and evaluates nothing.  It is for the one who writes the program: only
-in development, only to this machine (`may_see`).
+in development, only to its `Viewers`.
 """
 
 import linecache
 import os
 from collections.abc import Mapping
 from html import escape
-from ipaddress import ip_address
 from urllib.parse import quote
-
-from rush_http import Headers
 
 from ..pages import Page, page
 from .asked import Asked, Pairs
@@ -30,28 +27,6 @@ EDITORS: Mapping[str, str] = {
     "textmate": "txmt://open?url=file://{file}&line={line}",
 }
 """What ``RUSH_EDITOR`` may name; anything with ``{file}`` in it is a pattern of its own."""
-
-
-def may_see(peer: str | None, headers: Headers) -> bool:
-    """Whether a client is on this machine, and asks for this machine by name.
-
-    `peer` is its address, ``None`` over a UNIX socket.  A proxy would make anybody local, and a
-    foreign page could have its own name lead here: both are refused.
-    """
-    if any(name in headers for name in ("x-forwarded-for", "forwarded", "x-real-ip", "via")):
-        return False
-    if peer is not None and not _is_loopback(peer):
-        return False
-    host = (headers.get("host") or "").lower()
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def error_page(

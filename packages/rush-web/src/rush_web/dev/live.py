@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..pages.layout import part
 from ..routing import Route
+from .viewers import Viewers
 
 if TYPE_CHECKING:
     from rush_loader import Loader, Mounts
@@ -29,9 +30,11 @@ _RETRY_MILLISECONDS = 200
 class Live:
     """The pages that are open, each with its stream; told when a file of `loader` has changed."""
 
-    def __init__(self, loader: "Loader | Mounts") -> None:
-        self._streams: set[EventStream] = set()
+    def __init__(self, loader: "Loader | Mounts", viewers: Viewers) -> None:
+        self._viewers = viewers
+        self._streams: dict[EventStream, bool] = {}  # and whether who reads it may see more
         self._version = os.urandom(8).hex()
+        self._trouble = ""
         with suppress(TypeError):  # by a cache that tells nothing only restarts are heard of
             loader.on_change(self._changed)
 
@@ -41,9 +44,24 @@ class Live:
 
     def _events(self, request: "Request") -> None:
         stream = request.events(retry=_RETRY_MILLISECONDS)
-        self._streams.add(stream)
-        stream.on_gone(lambda: self._streams.discard(stream))
         stream.send(self._version, event="version")
+        self._streams[stream] = self._viewers.may_see(request)
+        stream.on_gone(lambda: self._streams.pop(stream, None))
+        if self._trouble:
+            self._send_trouble(stream)
+
+    def tell_trouble(self, text: str) -> None:
+        """Let all pages show what is wrong with a newer version, those that come later as well.
+
+        Another version, which a mended one is, reloads them.
+        """
+        self._trouble = text
+        for stream in list(self._streams):
+            self._send_trouble(stream)
+
+    def _send_trouble(self, stream: "EventStream") -> None:
+        text = self._trouble if self._streams.get(stream) else "The program cannot begin."
+        stream.send(text, event="trouble")
 
     def _changed(self, paths: list[str], kind: str) -> None:
         """Tell the pages; in a thread of the cache."""
