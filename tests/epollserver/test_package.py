@@ -11,6 +11,7 @@ import pytest
 
 import clients
 import epollserver
+from tables import wrong_in
 
 README = pathlib.Path(__file__).parents[2] / "packages/epollserver/README.md"
 
@@ -36,6 +37,10 @@ def test_every_public_name_has_a_docstring():
 def test_every_name_is_there():
     for name in epollserver.__all__:
         assert hasattr(epollserver, name)
+
+
+def test_the_tables_of_the_readme_have_every_public_name():
+    assert wrong_in(README.read_text(), "epollserver") == []
 
 
 def programs(text):

@@ -1,8 +1,10 @@
 """Every program in the manuals runs and prints what they say."""
 
+import ast
 import contextlib
 import doctest
 import http.client
+import inspect
 import os
 import re
 import runpy
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import rush_loader
+from tables import wrong_in
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "rush-loader"
 README = PACKAGE / "README.md"
@@ -22,6 +25,23 @@ PROGRAM = re.compile(r"```python\n(.*?)```\n\n(?:[^\n]*\n\n)?```text\n(.*?)```",
 def test_the_manual_of_the_package():
     assert doctest.testmod(rush_loader).attempted > 10
     assert doctest.testmod(rush_loader).failed == 0
+
+
+def test_the_tables_of_the_readme_have_every_public_name():
+    assert wrong_in(README.read_text(), "rush_loader") == []
+
+
+def test_the_options_of_the_cache_and_their_defaults():
+    rows = re.findall(r"^\| `(\w+)` \| (\d+|`.*?`)( MiB)? \|", README.read_text(), re.MULTILINE)
+    listed = {
+        name: int(value) << 20 if unit else ast.literal_eval(value.strip("`"))
+        for name, value, unit in rows
+    }
+    parameters = inspect.signature(rush_loader.AutoUpdatingCache).parameters
+    # `inotify` is for tests.
+    assert {**listed, "inotify": parameters["inotify"].default} == {
+        name: parameter.default for name, parameter in parameters.items()
+    }
 
 
 PROGRAMS = PROGRAM.findall(README.read_text())
