@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     try:
+        if "connections" in options:
+            return _bench(options)
         server: WebServer = options.make(options)
         if "show" in options:
             return _shown(*options.show(server, options))
@@ -131,6 +133,12 @@ def _wsgi(options: argparse.Namespace) -> WebServer:
     return WebServer(wsgi=_loaded(load_application, options.application))
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from .bench.command import bench  # the others need nothing of it
+
+    return bench(options)
+
+
 def _loaded(load: Callable[[str], _T], target: str) -> _T:
     """What a command names; a module that raises ends the program, with its traceback."""
     try:
@@ -209,6 +217,7 @@ def _parser() -> "tuple[argparse.ArgumentParser, _Commands]":
     _add_wsgi(commands, common)
     _add_shows(commands)
     _add_top(commands)
+    _add_bench(commands)
     return parser, commands
 
 
@@ -253,6 +262,33 @@ def _add_top(commands: "_Commands") -> None:
         default=1.0,
         help="how often to look (default: 1)",
     )
+
+
+def _add_bench(commands: "_Commands") -> None:
+    command = commands.add_parser(
+        "bench",
+        help="measure what this machine can do, and what of it your handlers take",
+        description="Measure one worker on one CPU, with the load from another: a hello, a file "
+        "of 4 KiB, and the routes of a WebServer. Each path is asked for many times, by GET.",
+        epilog="examples: rush bench; rush bench app:server; "
+        "rush bench app:server /users/7 '/search?q=tea'; rush bench app.py --seconds 30 --json",
+    )
+    command.add_argument(
+        "server", metavar="MODULE:SERVER", nargs="?", help=f"{_SERVER}; by default none"
+    )
+    command.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="*",
+        help="what to ask for (default: the routes without parameters, at most six)",
+    )
+    command.add_argument(
+        *("--seconds",), type=float, default=10.0, help="how long, in all (default: 10)"
+    )
+    command.add_argument(
+        *("--connections",), metavar="N", type=int, default=32, help="at a time (default: 32)"
+    )
+    command.add_argument("--json", action="store_true", help="the same as JSON, for scripts")
 
 
 def _add_shows(commands: "_Commands") -> None:
