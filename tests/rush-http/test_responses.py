@@ -178,16 +178,17 @@ def test_date_line_is_now():
 
 
 def test_date_line_follows_the_clock(monkeypatch):
-    times = [1000.0, 1000.9, 1001.0, 500.5, 2000.0]
+    times = [(7.0, 1000.5), (7.4, 1000.9), (7.5, 1001.0), (8.4, 500.9), (8.5, 501.0), (9.5, 2000.0)]
+    monkeypatch.setattr(responses, "SECOND", responses._Second())
     lines = []
-    for now in times:
-        monkeypatch.setattr("rush_http.responses.time", lambda now=now: now)
+    for monotonic, now in times:
+        monkeypatch.setattr(responses, "monotonic", lambda monotonic=monotonic: monotonic)
+        monkeypatch.setattr(responses, "time", lambda now=now: now)
         lines.append(date_line())
+    # A clock that is set back is followed, too, within a second.
     assert lines == [
-        f"Date: {http_date(at)}\r\n".encode() for at in (1000, 1000, 1001, 500, 2000)
-    ]  # a clock that is set back is followed, too
-    monkeypatch.undo()
-    date_line()
+        f"Date: {http_date(at)}\r\n".encode() for at in (1000, 1000, 1001, 1001, 501, 2000)
+    ]
 
 
 def test_thread_that_renders_just_as_a_second_begins(monkeypatch):
@@ -202,7 +203,7 @@ def test_thread_that_renders_just_as_a_second_begins(monkeypatch):
             thread.join()
         return http_date(at)
 
-    monkeypatch.setattr(responses, "_second", responses._Second())
+    monkeypatch.setattr(responses, "SECOND", responses._Second())
     monkeypatch.setattr(responses, "http_date", date)
     answers.append(render(200))
     for answer in answers[1:]:

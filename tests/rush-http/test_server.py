@@ -1,5 +1,6 @@
 """Requests and answers, over real sockets."""
 
+import itertools
 import os
 import re
 import socket
@@ -8,7 +9,7 @@ import threading
 import pytest
 
 from rawclient import RawClient, request
-from rush_http import Headers, HttpServer, Limits, render, render_head
+from rush_http import TEXT, Headers, HttpServer, Limits, render, render_head
 
 pytestmark = pytest.mark.over_tls
 
@@ -48,6 +49,32 @@ def test_an_answer(site):
         rb"Date: [ -~]+ GMT\r\nContent-Length: 15",
         answer.head,
     )
+
+
+ANSWERS = [
+    (b"", 200, (), TEXT), (b"hello", 200, (), TEXT), (b"gone", 404, (), TEXT), (b"", 204, (), TEXT),
+    (b"", 304, (), TEXT), (b"", 205, (), TEXT), (b"hi", 200, [("X", "y")], TEXT),
+    (b"", 204, (), ""), (b"{}", 200, (), "a/b"), (b"?", 200, (), None),
+    (bytearray(b"hello"), 200, (), TEXT),
+]  # fmt: skip
+
+
+def test_respond_sends_what_render_gives(serve):
+    def callback(body, conn, protocol, method, path, query, headers):
+        text, status, lines, kind = ANSWERS[int(query)]
+        if path == "/respond":
+            server.respond(conn, text, status, lines, content_type=kind)
+        else:
+            head_only = method == "HEAD"
+            server.send(conn, render(status, text, lines, content_type=kind, head_only=head_only))
+
+    server = serve(callback)
+    with RawClient(server.address) as client:
+        for number, method in itertools.product(range(len(ANSWERS)), ("GET", "HEAD")):
+            paths = [f"/{way}?{number}" for way in ("respond", "respond", "render")]
+            found = [client.get(path, method=method) for path in paths]
+            texts = {re.sub(rb"Date: [^\r]+", b"", each.head) + each.body for each in found}
+            assert len(texts) == 1
 
 
 def test_keep_alive(site):

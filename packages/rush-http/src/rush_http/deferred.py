@@ -74,7 +74,6 @@ class Deferred:
         body: bytes,
         status: int = 200,
         headers: HeaderLines = (),
-        *,
         content_type: str | None = TEXT,
     ) -> None:
         """As `HttpServer.respond`."""

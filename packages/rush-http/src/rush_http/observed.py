@@ -146,7 +146,6 @@ class ObservedServer(HttpServer):
         )
         self.on_answers = on_answers
         self._answers: list[Answered] = []
-        self._loop = self.epoll.loop
         self._tell_at = 1  # so many are told soon, or a timer is set; that is set from then on
 
     def tell(
@@ -214,7 +213,6 @@ class ObservedServer(HttpServer):
         body: bytes,
         status: int = 200,
         headers: HeaderLines = (),
-        *,
         content_type: str | None = TEXT,
     ) -> None:
         """As `HttpServer.respond`, which has a shorter way than by `send`."""

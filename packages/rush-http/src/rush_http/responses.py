@@ -18,7 +18,8 @@ what becomes of the connection, so they are written here and nowhere else.
 import re
 from collections.abc import Iterable
 from email.utils import formatdate
-from time import time
+from time import monotonic, time
+from typing import Final
 
 from .errors import REASONS
 
@@ -50,29 +51,32 @@ class _Second:
     """What stays the same for a second: the ``Date`` line, and the starts of responses with it."""
 
     def __init__(self) -> None:
-        self.began = self.ends = 0.0
+        self.ends = 0.0
+        """By the monotonic clock.  A clock that is set otherwise is followed from then on."""
         self.date_line = b""
-        # Status line, Content-Type line and Date line, as many as a program has; first by type.
         self.starts: dict[str | None, dict[int, bytes]] = {}
+        """Status line, Content-Type line and Date line, as many as a program has; first by type."""
+        self.bodiless_starts: dict[int, bytes] = {}
+        """The same of the statuses without a body: they have no type."""
 
-    def begin(self, now: float) -> None:
-        began = float(int(now))
+    def begin(self) -> None:
+        now = time()
         # In this order: other threads render as well.  A start that one of them makes with the
         # line before goes where nobody looks any more.
-        self.date_line = f"Date: {http_date(began)}\r\n".encode("ascii")
-        self.starts = {}
-        self.began, self.ends = began, began + 1
+        self.date_line = f"Date: {http_date(int(now))}\r\n".encode("ascii")
+        self.starts, self.bodiless_starts = {}, {}
+        self.ends = monotonic() + 1 - now % 1
 
 
-_second = _Second()
+SECOND = _Second()
+"""The present one, unless that has ended: then `render` begins the next."""
 
 
 def date_line() -> bytes:
     """The line ``Date: ...`` of this second, with its CRLF."""
-    now = time()
-    if not _second.began <= now < _second.ends:  # also when the clock was set back
-        _second.begin(now)
-    return _second.date_line
+    if monotonic() >= SECOND.ends:
+        SECOND.begin()
+    return SECOND.date_line
 
 
 def header_line(name: str, value: str) -> bytes:
@@ -123,12 +127,11 @@ def render(
     (see above), and for a body with a status that has none.
     """
     # 0.3 us; with % instead of join and the table of lengths 0.5 (tests/bench/bench_request.py).
-    now = time()
-    if not _second.began <= now < _second.ends:
-        _second.begin(now)
+    if monotonic() >= SECOND.ends:
+        SECOND.begin()
     # Subscripts in a try, not get(): 600 instructions less (tests/bench/instructions.py).
     try:
-        start = _second.starts[content_type][status]
+        start = SECOND.starts[content_type][status]
     except KeyError:
         start = _start(status, content_type)
     if headers:
@@ -139,7 +142,7 @@ def render(
             raise ValueError(f"status {status} has no body (RFC 9110, 6.4.1): {body[:80]!r}")
         return b"%b%b%b\r\n" % (start, connection_line, _BODILESS[status])
     try:
-        length = _lengths[len(body)]
+        length = LENGTHS[len(body)]
     except KeyError:
         length = content_length_end(len(body))
     return b"".join((start, connection_line, length, b"" if head_only else body))
@@ -204,31 +207,35 @@ def render_upgrade(protocol: str, headers: HeaderLines) -> bytes:
     )
 
 
-# The Content-Length line and the empty line after it, for lengths that were met.
-_lengths: dict[int, bytes] = {}
+LENGTHS: Final[dict[int, bytes]] = {}
+"""`content_length_end` of lengths that were met."""
 _MOST = 1024
 
 
 def content_length_end(size: int) -> bytes:
     """The ``Content-Length`` line and the empty line after it: the end of a head."""
-    line = _lengths.get(size)
+    line = LENGTHS.get(size)
     if line is not None:
         return line
     line = b"Content-Length: %d\r\n\r\n" % size
-    if len(_lengths) >= _MOST:
-        _lengths.clear()
-    _lengths[size] = line
+    if len(LENGTHS) >= _MOST:
+        LENGTHS.clear()
+    LENGTHS[size] = line
     return line
 
 
 def _start(status: int, content_type: str | None) -> bytes:
-    by_type = _second.starts  # before the date line: see `begin`
+    # Those before the date line: see `begin`.
+    by_type, bodiless, date_line = SECOND.starts, SECOND.bodiless_starts, SECOND.date_line
+    if status in _BODILESS:
+        if status not in bodiless:
+            bodiless[status] = render_head(status) + date_line
+        return bodiless[status]
     starts = by_type.get(content_type, {})
     if status in starts:
         return starts[status]
-    typed = content_type is not None and status not in _BODILESS
-    start = render_head(status, [("Content-Type", content_type or "")] if typed else ())
-    start += _second.date_line
+    start = render_head(status, () if content_type is None else [("Content-Type", content_type)])
+    start += date_line
     if len(by_type) >= _MOST:
         by_type.clear()
     by_type[content_type] = {**starts, status: start}

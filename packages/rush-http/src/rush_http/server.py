@@ -102,6 +102,7 @@ class HttpServer(Answers):
             preamble_seconds=limits.head_seconds,
         )
         """The `EpollServer` below: its address, its loop, more listeners."""
+        self._loop = self.epoll.loop
         self._is_tls = ssl_context is not None
         self.proxies = proxies
         """Whose word counts on who a client is."""

@@ -69,7 +69,6 @@ class Answering(Incoming):
         body: str | bytes = b"",
         code: int | None = None,
         headers: HeaderLines | Mapping[str, str] = (),
-        *,
         content_type: str = TEXT,
     ) -> None:
         """Answer with a body."""

@@ -153,7 +153,6 @@ class Detached(Snapshot, Streaming):
         body: str | bytes = b"",
         code: int | None = None,
         headers: HeaderLines | Mapping[str, str] = (),
-        *,
         content_type: str = TEXT,
     ) -> None:
         """As `Request.response`."""

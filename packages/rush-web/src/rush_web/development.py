@@ -141,7 +141,6 @@ class _Live(_Fresh):
         body: str | bytes = b"",
         code: int | None = None,
         headers: HeaderLines | Mapping[str, str] = (),
-        *,
         content_type: str = TEXT,
     ) -> None:
         if content_type.startswith("text/html"):
