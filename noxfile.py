@@ -62,6 +62,8 @@ BESIDE = {
         "orjson",
     ],
 }
+# And what some need that one Python runs: it controls a browser.
+BESIDE_ONCE = {"rush-web": ["selenium"]}
 # Some tests show what is the same on every Python, and take their time: one runs them.  Others do
 # so on the oldest and on the newest.
 PRESENT = [name for name in PYTHONS if shutil.which(f"python{name}")]
@@ -126,13 +128,15 @@ def tests(session: nox.Session) -> None:
     """
     chosen = [name for name in PACKAGES if name in session.posargs] or PACKAGES
     options = [argument for argument in session.posargs if argument not in PACKAGES]
-    if session.python not in PRESENT[-1:]:
+    newest = session.python in PRESENT[-1:]
+    if not newest:
         options += NOT_ONCE if session.python in PRESENT[:1] else IN_BETWEEN
     session.install("pytest", "pytest-xdist")
     for name in PACKAGES[: PACKAGES.index(chosen[-1]) + 1]:
         install(session, name)
         if name in BESIDE:
-            install_what_there_is(session, *BESIDE[name])
+            more = BESIDE_ONCE.get(name, []) if newest else []
+            install_what_there_is(session, *BESIDE[name], *more)
         if name in chosen:
             workers = "2" if name == "rush-http" else "6"  # its tests compute, the others wait
             parallel = ["-n", workers, "--dist", "worksteal"]

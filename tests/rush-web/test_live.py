@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from browser import dom_of, needs_chromium
 from rush_loader import AutoUpdatingCache, Loader
 from rush_web import WebServer
-from rush_web.dev.live import with_script
+from rush_web.dev.live import VERSION
+from rush_web.dev.scripted import allowing, with_script
 
-TAG = b'<script src="/_rush/live.js"></script>\n'
+TAG = f'<script src="/_rush/live.js" data-version="{VERSION}"></script>\n'.encode()
 
 PAGES = [
     (b"<body>x</body></html>", b"<body>x" + TAG + b"</body></html>"),
@@ -20,9 +20,29 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize(("before", "after"), PAGES)
+@pytest.mark.parametrize(("before", "after"), PAGES, ids=range(len(PAGES)))  # TAG is random
 def test_the_script_comes_to_the_end_of_the_body(before, after):
     assert with_script(before) == after
+
+
+POLICIES = [
+    ("img-src *", "img-src *"),
+    ("default-src 'self'", "default-src 'self'"),
+    (
+        "default-src 'none'; img-src x",
+        "default-src 'none'; img-src x; script-src-elem 'self'; connect-src 'self'",
+    ),
+    (
+        "script-src 'nonce-x'; connect-src 'self'",
+        "script-src 'nonce-x'; connect-src 'self'; script-src-elem 'nonce-x' 'self'",
+    ),
+    ("a b, script-src 'NONE'", "a b,script-src 'NONE'; script-src-elem 'self'"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), POLICIES)
+def test_a_policy_allows_it(before, after):
+    assert allowing(before) == after
 
 
 @pytest.fixture
@@ -35,6 +55,16 @@ def server(tmp_path):
     @made.get("/page")
     def page(request):
         request.response("<body>page</body>", content_type="text/html")
+
+    @made.get("/later")
+    @made.blocking
+    def later(request):
+        return "later", 200, {"Content-Type": "text/html"}
+
+    @made.after_request
+    def policy(request, answer):
+        if request.path == "/later":
+            answer.set_header("Content-Security-Policy", "default-src 'none'")
 
     @made.get("/text")
     def text(request):
@@ -55,6 +85,9 @@ def test_pages_get_it_and_nothing_else_does(server):
             assert client.get("/site.css").body == b"a {}"
         assert TAG in client.get("/page").body
         assert client.get("/text").body == b"<body>"
+        later = client.get("/later")
+        assert later.body == b"later" + TAG
+        assert "script-src-elem 'self'" in later.headers["content-security-policy"]
         head = client.head("/")
         assert int(head.headers["content-length"]) == len(client.get("/").body)
         script = client.get("/_rush/live.js")
@@ -97,53 +130,3 @@ def test_a_cache_that_cannot_tell(tmp_path):
         loader.on_change(print)
     with AutoUpdatingCache() as cache:
         assert Loader(tmp_path, cache).on_change(print) is print
-
-
-BROWSED = """
-from pathlib import Path
-from rush_web import WebServer
-
-server = WebServer(port=0, root=".", files="/")
-held = []
-
-
-@server.get("/hold")
-def hold(request):
-    held.append(request.detach())  # until then the page is not loaded
-
-
-@server.get("/save")
-def save(request):
-    Path("site.css").write_text("p { color: rgb(0, 0, 255) }")
-    return "saved"
-
-
-@server.get("/release")
-def release(request):
-    held.pop().response()
-    return "released"
-"""
-
-PAGE = """<!DOCTYPE html><link rel="stylesheet" href="/site.css"><p>text</p><img src="/hold">
-<script>
-window.kept = "kept";
-const saves = setInterval(() => fetch("/save"), 100);  // until the page has heard of one
-new MutationObserver(() => {
-  const links = document.querySelectorAll("link");
-  if (links.length !== 1 || !links[0].href.includes("_rush=")) return;
-  document.title = window.kept + " " + getComputedStyle(document.querySelector("p")).color;
-  clearInterval(saves);
-  fetch("/release");
-}).observe(document.head, { childList: true });
-</script>"""
-
-
-@pytest.mark.once
-@needs_chromium
-def test_a_browser_swaps_a_style_without_a_reload(launch, tmp_path):
-    (tmp_path / "app.py").write_text(BROWSED)
-    (tmp_path / "index.html").write_text(PAGE)
-    (tmp_path / "site.css").write_text("p { color: rgb(255, 0, 0) }")
-    program = launch("-m", "rush_web", "dev", "app.py").ready()
-    dom = dom_of("http://{}:{}/".format(*program.address), tmp_path, streams=True)
-    assert "<title>kept rgb(0, 0, 255)</title>" in dom

@@ -114,6 +114,8 @@ def _serve(options: argparse.Namespace) -> WebServer:
         options.fallback = "/" + options.fallback.lstrip("/")
     server = WebServer(root=options.directory, files="/")
     if options.live:
+        from .dev import live  # noqa: F401 - of all workers it is the same then
+
         server.development = server.live = True
         server.workers = 1
     return server

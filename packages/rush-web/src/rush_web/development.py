@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rush_http import TEXT, HeaderLines, Headers, HttpServer, Protocol
+from rush_http import Headers, HttpServer, Protocol
 from rush_loader import Loader
 
-from .answering import checked_body, pairs
 from .failures import ErrorKind
 from .handlers import HandlersManager
 from .names import named
@@ -18,10 +17,6 @@ from .routing import Handler, Route
 if TYPE_CHECKING:
     from epollserver import Connection
     from rush_loader import Mounts
-
-
-_OF_PAGES = ("GET", "HEAD")
-_SAID = frozenset({"content-type", "cache-control"})
 
 
 class StaleRequest(RuntimeError):
@@ -56,11 +51,16 @@ class DevelopmentManager(HandlersManager):
 
         viewers = Viewers(http_server)
         routes = list(handlers)
+        self._kind = _Fresh
         self._live = live
         more: list[Route] = []
+        version = ""
         if live:
-            from .dev.live import Live
+            from .dev.live import VERSION, Live
+            from .dev.scripted import with_scripts
 
+            self._kind = with_scripts(_Fresh)
+            version = VERSION
             self._pages = Live(loader, viewers)
             more = self._pages.routes()
         super().__init__([*more, *routes], err_handlers, redirects, loader, http_server, **options)
@@ -70,7 +70,7 @@ class DevelopmentManager(HandlersManager):
             viewers,
             routes,
             "" if files is None else f"There is no such file{where} below {files}, either.",
-            live=live,
+            version=version,
         )
         self._loader = loader
         self._encode_json = self._request.encode_json
@@ -105,8 +105,7 @@ class DevelopmentManager(HandlersManager):
         return not self._live and super()._is_free(path)  # else pages are sent without the script
 
     def _fresh(self, handled_by: str) -> "_Fresh":
-        kind = _Live if self._live else _Fresh
-        request = kind(
+        request = self._kind(
             self._http_server,
             self._loader,
             self._failures.answer,
@@ -129,38 +128,6 @@ class _Fresh(Request):
     __slots__ = ("handled_by",)
 
     handled_by: str
-
-
-class _Live(_Fresh):
-    """A request whose pages get the script of live reload."""
-
-    __slots__ = ()
-
-    def response(
-        self,
-        body: str | bytes = b"",
-        code: int | None = None,
-        headers: HeaderLines | Mapping[str, str] = (),
-        content_type: str = TEXT,
-    ) -> None:
-        if content_type.startswith("text/html"):
-            from .dev.live import with_script
-
-            body = with_script(body.encode() if isinstance(body, str) else checked_body(body))
-        super().response(body, code, headers, content_type=content_type)
-
-    def response_file(
-        self, path: str, code: int | None = None, headers: HeaderLines | Mapping[str, str] = ()
-    ) -> None:
-        file = self._loader.load(path)
-        content, kind = file.content, file.content_type
-        lines = [*pairs(headers)]
-        is_page = kind.startswith("text/html") and self.method in _OF_PAGES
-        if content is None or not is_page or any(name.lower() in _SAID for name, _ in lines):
-            super().response_file(path, code, lines)
-        else:
-            lines.append(("Cache-Control", "no-store"))
-            self.response(content, code, lines, content_type=kind)
 
 
 class _Stale(_Fresh):

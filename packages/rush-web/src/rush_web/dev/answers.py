@@ -29,7 +29,7 @@ class Explanations:
 
     For its `viewers`; all others get what production answers.
     `routes` are those of the program; `files` says in words where files are looked for, if at all.
-    With `live` the pages come back by themselves when it is mended.
+    With `version`, that of the program, the pages come back by themselves when it is mended.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Explanations:
         routes: "Sequence[Route]",
         files: str = "",
         *,
-        live: bool = False,
+        version: str = "",
     ) -> None:
-        self._live = live
+        self._version = version
         self._viewers = viewers
         self._routes = routes
         self._files = files
@@ -56,7 +56,7 @@ class Explanations:
         if not isinstance(error, HttpError) or error.status >= 500 or failure.own_frames:
             _answer(
                 request,
-                lambda: error_page(failure, asked, live=self._live),
+                lambda: error_page(failure, asked, version=self._version),
                 lambda: error_text(failure, asked),
                 lambda: error_data(failure, asked),
             )
@@ -70,7 +70,7 @@ class Explanations:
         files = self._files
         _answer(
             request,
-            lambda: missing_page(status, asked.line, found, files, live=self._live),
+            lambda: missing_page(status, asked.line, found, files, version=self._version),
             lambda: missing_text(status, asked.line, found, files),
             lambda: missing_data(status, asked.line, found),
         )

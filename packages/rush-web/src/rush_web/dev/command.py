@@ -19,6 +19,7 @@ from ..reload import Upstream
 from ..server import WebServer, say
 from ..spare import import_ahead
 from .failure import is_own
+from .live import VERSION as _VERSION  # noqa: F401 - made before the workers are forked
 from .viewers import VARIABLE, networks_of
 
 # What a server in development imports later: a spare program has it before.

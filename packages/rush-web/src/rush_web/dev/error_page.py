@@ -30,7 +30,7 @@ EDITORS: Mapping[str, str] = {
 
 
 def error_page(
-    failure: Failure, asked: Asked, *, editor: str | None = None, live: bool = False
+    failure: Failure, asked: Asked, *, editor: str | None = None, version: str = ""
 ) -> Page:
     """The page: what failed, where, with which values, for which request, and how to repeat it."""
     pattern = _pattern(os.environ.get("RUSH_EDITOR", "") if editor is None else editor)
@@ -49,7 +49,7 @@ def error_page(
         '<p class="note">This page is shown in development only, and to this machine only.</p>\n'
     )
     title = f"{failure.kind}: {_first_line(failure.message)}"[:120]
-    return page(title, main, scripts=("error.js", *(["live.js"] if live else [])), kind="error")
+    return page(title, main, scripts=("error.js",), kind="error", version=version)
 
 
 def error_text(failure: Failure, asked: Asked) -> str:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 EVENTS: Final = "/_rush/live"
 SCRIPT: Final = "/_rush/live.js"
 
-_TAG = f'<script src="{SCRIPT}"></script>\n'.encode()
-# What the script itself begins with, where a page of ours has it within.
-_OURS = b"// Live reload: news of saved files"
+VERSION: Final = os.urandom(8).hex()
+"""Which version of the program this is: the same in all workers, as their parent imports this."""
+
 _RETRY_MILLISECONDS = 200
 
 
@@ -33,7 +33,6 @@ class Live:
     def __init__(self, loader: "Loader | Mounts", viewers: Viewers) -> None:
         self._viewers = viewers
         self._streams: dict[EventStream, bool] = {}  # and whether who reads it may see more
-        self._version = os.urandom(8).hex()
         self._trouble = ""
         with suppress(TypeError):  # by a cache that tells nothing only restarts are heard of
             loader.on_change(self._changed)
@@ -44,7 +43,7 @@ class Live:
 
     def _events(self, request: "Request") -> None:
         stream = request.events(retry=_RETRY_MILLISECONDS)
-        stream.send(self._version, event="version")
+        stream.send(VERSION, event="version")
         self._streams[stream] = self._viewers.may_see(request)
         stream.on_gone(lambda: self._streams.pop(stream, None))
         if self._trouble:
@@ -72,14 +71,6 @@ class Live:
                 stream.send(names, event="style")
             else:
                 stream.send("", event="reload")
-
-
-def with_script(body: bytes) -> bytes:
-    """A page with the script at the end of its body; as it is, if it has one already."""
-    if SCRIPT.encode() in body or _OURS in body:
-        return body
-    end = body.lower().rfind(b"</body>")
-    return body + _TAG if end < 0 else body[:end] + _TAG + body[end:]
 
 
 def _script(request: "Request") -> None:

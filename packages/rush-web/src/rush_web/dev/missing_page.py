@@ -8,7 +8,7 @@ from .missing import Miss
 
 
 def missing_page(
-    status: int, line: str, found: Sequence[Miss], files: str = "", *, live: bool = False
+    status: int, line: str, found: Sequence[Miss], files: str = "", *, version: str = ""
 ) -> Page:
     """The page: `line` is the request, `found` the routes, `files` what is known of files."""
     what = {404: "Nothing answers this", 405: "Not for this method"}.get(status, "Not answered")
@@ -19,8 +19,7 @@ def missing_page(
         + (f"<p>{escape(files)}</p>\n" if files else "")
         + '<p class="note">This page is shown in development only, and to this machine only.</p>\n'
     )
-    scripts = ("live.js",) if live else ()
-    return page(f"{status} {line}"[:120], main, scripts=scripts, kind="error")
+    return page(f"{status} {line}"[:120], main, kind="error", version=version)
 
 
 def missing_text(status: int, line: str, found: Sequence[Miss], files: str = "") -> str:

@@ -18,13 +18,20 @@ class Page(NamedTuple):
     headers: tuple[tuple[str, str], ...]
 
 
-def page(title: str, main: str, *, scripts: Iterable[str] = (), kind: str = "") -> Page:
+def page(
+    title: str, main: str, *, scripts: Iterable[str] = (), kind: str = "", version: str = ""
+) -> Page:
     """Frame `main`, which is HTML, under a `title`, which is text.
 
-    `scripts` are names of files beside this one; `kind` is a class for the style sheet.
+    `scripts` are names of files beside this one; `kind` is a class for the style sheet; with
+    `version`, which is that of the program, the page follows what is saved.
     """
     style = part("style.css")
     sources = [part(name) for name in scripts]
+    live = ""
+    if version:
+        sources.append(part("live.js"))
+        live = f' data-version="{escape(version)}"'
     text = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -32,7 +39,7 @@ def page(title: str, main: str, *, scripts: Iterable[str] = (), kind: str = "") 
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
         f'<body class="{escape(kind)}">\n<main>\n{main}</main>\n'
-        + "".join(f"<script>{source}</script>\n" for source in sources)
+        + "".join(f"<script{live}>{source}</script>\n" for source in sources)
         + "</body>\n</html>\n"
     )
     return Page(text, (("Content-Security-Policy", _policy(style, *sources)), *_HEADERS))
@@ -53,13 +60,14 @@ def part(name: str) -> str:
 @cache
 def _policy(style: str, *scripts: str) -> str:
     """Allow this style and these scripts, by their hashes, and nothing from anywhere else."""
-    allowed = " ".join(map(_hash, scripts)) or "'none'"
+    allowed = " ".join(map(source_of, scripts)) or "'none'"
     return (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {allowed}; "
+        f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {allowed}; "
         "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
-def _hash(text: str) -> str:
+def source_of(text: str) -> str:
+    """How a policy names a script or a style that is within the page, exactly this one."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"

@@ -1,10 +1,10 @@
 
 // Live reload: news of saved files; the connection comes back by itself after a restart.
 (() => {
-  let version;
+  let version = document.currentScript.dataset.version;
   const source = new EventSource("/_rush/live");
   source.addEventListener("version", (event) => {
-    if (version !== undefined && version !== event.data) location.reload();
+    if (version !== event.data) location.reload();
     version = event.data;
   });
   source.addEventListener("reload", () => location.reload());
