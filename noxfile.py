@@ -4,6 +4,7 @@ nox                          every check, on every Python that is here
 nox -s tests-3.12            the four packages on one Python
 nox -s tests -- rush-http    one package, on every Python
 nox -s fuzz -- 60            look for bytes that break the parser, for so many seconds
+nox -s docs                  the API reference, into dist/docs; the pictures anew
 nox -s serve -- --port 8000  the example site, with options of `rush run`
 nox -s bench -- --install    compare with other servers, and install those before
 """
@@ -229,6 +230,20 @@ def build(session: nox.Session) -> None:
         built = sorted(path.name for path in dist.iterdir())
         if len(built) != 2 or not built[0].endswith("-py3-none-any.whl"):
             session.error(f"{name}: not one universal wheel and one sdist: {built}")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the API reference into dist/docs, and draw the pictures of the pages anew."""
+    install(session, *PACKAGES)
+    session.install("pdoc")
+    folder = pathlib.Path("dist/docs").absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "docs/reference.py", str(folder))
+    pages = pathlib.Path("packages/rush-web/docs")
+    with (pages / "request.svg").open("w") as picture:
+        session.run("python", str(pages / "draw_request.py"), stdout=picture)
+    session.log(f"the reference: {folder}/index.html")
 
 
 @nox.session

@@ -17,31 +17,31 @@ Events
 ======
 There is one handler for each event; a second registration replaces the first.
 
-``CONNECT``     ``handler(conn)``. Somebody has connected. Return ``False`` to refuse.
-``RECEIVE``     ``handler(conn)``. There is something to read. What is left unread, it is called
-                for again.
-``DATA``        ``handler(conn, data)``. Instead of ``RECEIVE``: what has arrived, up to 64 KiB of
-                it; ``b""`` is the end. Of the two, the one that is registered last counts.
-``RESPONSE``    ``handler(conn)``. What a ``write`` had to keep is out. Not called for a write that
-                was finished at once.
-``DISCONNECT``  ``handler(conn, reason)``. Exactly once for every connection that was not refused,
-                with the `Reason`, after the socket was closed.
+- ``CONNECT``, ``handler(conn)``: somebody has connected. Return ``False`` to refuse.
+- ``RECEIVE``, ``handler(conn)``: there is something to read. What is left unread, it is called for
+  again.
+- ``DATA``, ``handler(conn, data)``: instead of ``RECEIVE``: what has arrived, up to 64 KiB of it;
+  ``b""`` is the end. Of the two, the one that is registered last counts.
+- ``RESPONSE``, ``handler(conn)``: what a ``write`` had to keep is out. Not called for a write that
+  was finished at once.
+- ``DISCONNECT``, ``handler(conn, reason)``: exactly once for every connection that was not refused,
+  with the `Reason`, after the socket was closed.
 
 Connections
 ===========
 A `Connection` *is* a `socket.socket`, with ``conn.data`` for your own state.
 
-``conn.recv(n)``       never blocks when ``RECEIVE`` was called; ``b""`` is the end: then what was
-                       written is still sent, and the connection ends by itself. A peer that closes
-                       its half only (``nc -N``) still gets its answer.
-``conn.write(data)``   sends at once what the socket takes and keeps the rest. It never blocks and
-                       never raises for what the peer does. While more than `high_water` bytes wait,
-                       the connection is not read, and ``write`` returns ``False``: go on at
-                       ``RESPONSE``. Who does not heed that loses the connection at `max_queued`.
-``conn.sendfile(file)``  takes its place behind what was written; the connection closes the file.
-``conn.pause()``, ``conn.resume()``  stop reading, and go on. ``conn.pause(on_peer_closed=f)`` calls
-                       ``f(conn)`` if the peer leaves meanwhile: nobody may want the answer.
-``conn.finish()``      closes when everything is out. ``conn.close()`` closes now.
+- ``conn.recv(n)``: never blocks when ``RECEIVE`` was called; ``b""`` is the end: then what was
+  written is still sent, and the connection ends by itself. A peer that closes its half only
+  (``nc -N``) still gets its answer.
+- ``conn.write(data)``: sends at once what the socket takes and keeps the rest. It never blocks and
+  never raises for what the peer does. While more than `high_water` bytes wait, the connection is
+  not read, and ``write`` returns ``False``: go on at ``RESPONSE``. Who does not heed that loses the
+  connection at `max_queued`.
+- ``conn.sendfile(file)``: takes its place behind what was written; the connection closes the file.
+- ``conn.pause()``, ``conn.resume()``: stop reading, and go on. ``conn.pause(on_peer_closed=f)``
+  calls ``f(conn)`` if the peer leaves meanwhile: nobody may want the answer.
+- ``conn.finish()``: closes when everything is out. ``conn.close()`` closes now.
 
 A handler that raises costs its own connection: the traceback goes to the logger
 ``epollserver``, the others never notice.

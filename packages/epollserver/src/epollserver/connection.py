@@ -63,7 +63,7 @@ class Connection(Limited):
     )
 
     def __init__(self, server: "EpollServer", fd: int, kind: tuple[int, int, int]) -> None:
-        """Own the descriptor of a socket of this `kind`: its family, type and protocol."""
+        """Own `fd`, the descriptor of a socket of this `kind`: its family, type and protocol."""
         super().__init__(*kind, fileno=fd)
         self.setblocking(False)
         self.data: Any = None

@@ -36,5 +36,8 @@ RESPONSE: Final = Event.RESPONSE
 DISCONNECT: Final = Event.DISCONNECT
 
 Handler = Callable[["Connection"], object]
+"""What is called for ``CONNECT``, ``RECEIVE`` and ``RESPONSE``: ``handler(conn)``."""
 DataHandler = Callable[["Connection", bytes], object]
+"""What is called for ``DATA``: ``handler(conn, data)``."""
 DisconnectHandler = Callable[["Connection", Reason], object]
+"""What is called for ``DISCONNECT``: ``handler(conn, reason)``."""

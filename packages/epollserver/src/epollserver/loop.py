@@ -37,7 +37,9 @@ from .descriptors import DescriptorLost
 _LONGEST_WAIT = 86_400.0  # seconds
 
 READ = select.EPOLLIN
+"""For `Loop.watch`: there is something to read, be it the end."""
 WRITE = select.EPOLLOUT
+"""For `Loop.watch`: there is room to write."""
 
 _log = logging.getLogger("epollserver")
 
@@ -176,7 +178,7 @@ class Loop:
             return self._takes_calls
 
     def on_signal(self, signum: int, callback: Callable[[], object] | None) -> None:
-        """Call `callback` as an ordinary callback when the signal arrives; ``None`` restores.
+        """Call `callback` as an ordinary callback when signal `signum` comes; ``None`` restores.
 
         Only in the main thread (`ValueError` elsewhere): Python has it so.  What was set before
         is restored by `close`, which belongs to the main thread as well then.

@@ -72,7 +72,9 @@ class Answers:
     ) -> None:
         """Render an answer as the present request needs it (HEAD, ``Connection``), and `send` it.
 
-        Raises `ValueError` for what cannot be sent (see `render`); nothing is sent then.
+        `status` has three digits; `headers` are pairs of name and value.
+        Raises `ValueError` for what cannot be sent (see `render`), `RuntimeError` if no request
+        awaits an answer; nothing is sent then.
         """
         exchange: Exchange = conn.data
         head = exchange.head
@@ -162,6 +164,7 @@ class Answers:
     ) -> None:
         """Render a head as the present request needs it, and send it with a part of `file`.
 
+        The part has `count` bytes, from the byte `offset` on.
         Owns the file, and raises, as `send_file` does; `ValueError` also for what cannot be sent
         (see `render`), and for a status that has no body.
         """

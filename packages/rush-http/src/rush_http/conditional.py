@@ -180,9 +180,11 @@ def evaluate(
 
     ``If-Match``, ``If-Unmodified-Since``, ``If-None-Match`` and ``If-Modified-Since``, in the
     order of RFC 9110, section 13.2.2.  `etag` and `last_modified` are of what there is before the
-    request, as for `Representation`; `exists` is false if there is nothing, as before a PUT that
-    creates.  304 is for GET and HEAD only.  A condition that cannot be read never holds in
-    ``If-Match`` and always does in ``If-None-Match``; a date that cannot is as if not sent.
+    request, as for `Representation`: a tag in quotes, and seconds since the epoch.  `now` is the
+    time in such seconds, by default that of the clock.  `exists` is false if there is nothing, as
+    before a PUT that creates.  304 is for GET and HEAD only.  A condition that cannot be read never
+    holds in ``If-Match`` and always does in ``If-None-Match``; a date that cannot is as if not
+    sent.
 
     Raises `ValueError` if `etag` is none.
     """

@@ -370,7 +370,7 @@ class Exchange(Outgoing):
             upgraded.on_gone(reason)
 
     def check(self, conn: Connection, now: float) -> None:
-        """Apply the time limits; called by each sweep."""
+        """Apply the time limits; called by each sweep.  `now` is the loop's clock, in seconds."""
         check(self, conn, now)
 
 

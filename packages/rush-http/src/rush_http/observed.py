@@ -151,7 +151,10 @@ class ObservedServer(HttpServer):
     def tell(
         self, conn: Connection, head: Head | None, status: bytes, size: int, began: float
     ) -> None:
-        """Let an answer that has ended be told soon."""
+        """Let an answer that has ended be told soon.
+
+        `size` is what was sent of its body, in bytes; `began` is in seconds of `time.monotonic`.
+        """
         self._answers.append((conn, head, status, size, began, monotonic()))
         if len(self._answers) >= self._tell_at:
             self._tell_later()

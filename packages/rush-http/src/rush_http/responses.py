@@ -40,7 +40,7 @@ HeaderLines = Iterable[tuple[str, str]]
 
 
 def http_date(timestamp: float) -> str:
-    """Seconds since the epoch as an IMF-fixdate, ``Sun, 06 Nov 1994 08:49:37 GMT``.
+    """`timestamp`, in seconds since the epoch, as HTTP writes it: Sun, 06 Nov 1994 08:49:37 GMT.
 
     RFC 9110, section 5.6.7.
     """

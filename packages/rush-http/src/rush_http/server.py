@@ -53,7 +53,8 @@ class HttpServer(Answers):
     """Calls back with every complete request; is given the answer with `send`.
 
     `sock` is what `EpollServer` takes: ``(host, port)``, a UNIX socket's path, a bound socket, or
-    ``None``: what is served comes by ``epoll.adopt``.
+    ``None``: what is served comes by ``epoll.adopt``.  `max_conns` connections are served at a
+    time, the next ones wait in the kernel's queue; `limits` say what a client may do.
     ``on_message_complete(body, conn, protocol, method, path, query, headers)`` gets the body
     (`bytes`), the `Connection`, ``(1, 1)`` or ``(1, 0)``, the method, the path (percent-decoded),
     the query (raw) and the `Headers`.  It answers by `send` (`respond`, `send_file`, `stream` ...),

@@ -46,6 +46,7 @@ _RESET = struct.pack("ii", 1, 0)
 class ResponseStream:
     """An answer that is written piece by piece; see `HttpServer.start_stream`.
 
+    `status` has three digits.
     Its methods may be called from any thread, by one at a time.  It is chunked to HTTP/1.1, ends
     with the connection to HTTP/1.0, and has a ``Content-Length`` if `length` was given.  An answer
     that has no body (to HEAD, 204, 205, 304) takes the pieces and drops them.

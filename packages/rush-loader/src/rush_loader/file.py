@@ -46,10 +46,13 @@ class File:
     ctime_ns: int
     """When anything was last changed, the mode and the number of links too; cannot be set back."""
     device: int
+    """The number of the device that it is on, as stat(2) has it."""
     inode: int
+    """Its number there: a file that replaces it has another."""
     settled: bool = field(repr=False)
     """Whether any later change gives other time stamps; not so if it was read right after one."""
     content_type: str
+    """Its media type, by the extension; text says that it is UTF-8."""
     etag: str
     """A strong validator, quoted: from the content, or for a large file from its stamps."""
     last_modified: str

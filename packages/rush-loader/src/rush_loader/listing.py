@@ -19,6 +19,7 @@ class Item(NamedTuple):
 
     name: str
     kind: Literal["file", "directory"]
+    """What it is, or where a symbolic link leads."""
     size: int
     """In bytes; 0 for a directory."""
     mtime: float
@@ -31,6 +32,7 @@ class Listing(NamedTuple):
     path: str
     """The request path of the directory, with the slash at its end."""
     items: tuple[Item, ...]
+    """Its names, sorted."""
     truncated: bool
     """Whether there is more than `MOST_ITEMS`, so that some of it, by chance, is not here."""
 

@@ -40,6 +40,7 @@ class Stats:
     bytes: int
     """Memory in use: contents, and what goes with them; see `AutoUpdatingCache`."""
     entries: int
+    """How many files are kept."""
 
 
 class Entry:

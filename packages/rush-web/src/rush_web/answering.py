@@ -71,7 +71,7 @@ class Answering(Incoming):
         headers: HeaderLines | Mapping[str, str] = (),
         content_type: str = TEXT,
     ) -> None:
-        """Answer with a body."""
+        """Answer with a body; see `Request.response`."""
 
     @abstractmethod
     def raw_response(self, data: bytes) -> None:
@@ -81,7 +81,7 @@ class Answering(Incoming):
     def send_reply(
         self, reply: "Reply", code: int = 200, headers: HeaderLines | Mapping[str, str] = ()
     ) -> None:
-        """Answer with what a loader has planned."""
+        """Answer with what a loader has planned; see `send_file`."""
 
     @property
     @abstractmethod
@@ -154,6 +154,7 @@ class Answering(Incoming):
     ) -> None:
         """Answer with `value` as JSON (RFC 8259), without blanks.
 
+        `code` is the status, by default 200, in an error handler that of the error.
         By the encoder that the server was given (``WebServer(json=...)``).  Raises `TypeError` or
         `ValueError` if JSON cannot say it (NaN among others), and as `response` does.
         """
@@ -162,7 +163,7 @@ class Answering(Incoming):
     def response_file(
         self, path: str, code: int | None = None, headers: HeaderLines | Mapping[str, str] = ()
     ) -> None:
-        """Answer with a file of the server's root; `path` begins with ``/``.
+        """Answer with a file of the server's root; `path` begins with ``/``, `code` is the status.
 
         Conditions, ranges and content codings are seen to, if the status is 200 and the method GET
         or HEAD.  A header given here goes before the file's own, names in ``Vary`` beside them.
@@ -187,9 +188,10 @@ class Answering(Incoming):
         raise ServiceUnavailable(f"{path!r:.200} is written faster than it can be sent")
 
     def redirect(self, location: str, code: int = 302) -> None:
-        """Send the client elsewhere: 301, 308 for good; 302, 303, 307 for now.
+        """Send the client to `location`; `code` is 301 or 308 for good, 302, 303 or 307 for now.
 
-        What is not ASCII is percent-encoded.
+        What is not ASCII is percent-encoded.  Raises `ValueError` for another status, and as
+        `response` does.
         """
         if code not in REDIRECTS:
             raise ValueError(f"a redirect is one of {REDIRECTS}, not {code!r}: {location!r:.80}")
@@ -212,7 +214,7 @@ class Answering(Incoming):
         self.send_reply(answer(file, method, asked), status, headers)
 
     def lines(self, status: int, headers: HeaderLines | Mapping[str, str]) -> HeaderLines:
-        """The header lines of an answer: the caller's, and what goes with it.
+        """The header lines of an answer with this `status`: the caller's, and what goes with it.
 
         Whoever renders an answer asks for them, once, if there are `headers` or `pending` is not
         ``None``.  The ``after_request`` functions are called here.

@@ -61,6 +61,7 @@ class EventStream:
         self.last_event_id = last_event_id
         """The `id` of the last event that the client has had, or an empty text: go on after it."""
         self.keep_alive = keep_alive
+        """Seconds of silence after which a comment is sent; ``None``: none is."""
         self.conn = conn
         self._others = others
         self.wire = stream
@@ -137,7 +138,10 @@ class EventStream:
     # From here on: called by those who look after all streams.
 
     def beat(self, now: float) -> None:
-        """Send a comment if nothing was sent for so long that a proxy may think it is over."""
+        """Send a comment if nothing was sent for so long that a proxy may think it is over.
+
+        `now` is the loop's clock, in seconds.
+        """
         if self.keep_alive is not None and now - self._news_at >= self.keep_alive:
             self.comment()
 

@@ -38,9 +38,9 @@ class Explanation:
 
     `kind` is ``"redirect"``, ``"handler"``, ``"options"`` (``Allow``, worked out), ``"slash"`` (a
     redirect to the path with or without a slash at its end), ``"file"``, ``"method"`` (405) or
-    ``"nothing"`` (404), or ``"application"`` (WSGI).  `answer` says it in words.  `route`,
-    `handler` and `params` are those of a handler; `location` is that of a redirect; `allow` are
-    the methods that are answered.
+    ``"nothing"`` (404), or ``"application"`` (WSGI).  `answer` says it in words, `steps` are the
+    lines before.  `route`, `handler` and `params` are those of a handler; `location` is that of a
+    redirect; `allow` are the methods that are answered.
     """
 
     method: str

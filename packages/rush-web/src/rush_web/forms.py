@@ -62,7 +62,7 @@ class FormLimits:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of a form.  `file` is open for reading, at its start, until the form is closed."""
+    """A file of a form, until the handler has ended: save what is to stay."""
 
     filename: str
     """What the client calls it, without folders; never use it as a path unseen."""
@@ -71,6 +71,7 @@ class Upload:
     size: int
     """In bytes."""
     file: IO[bytes]
+    """Open for reading, at its start; in memory or on disk.  Closed with the form."""
 
     def read(self) -> bytes:
         """All of it; it may be large."""

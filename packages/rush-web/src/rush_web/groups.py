@@ -20,6 +20,7 @@ class Group:
     """Handlers whose paths begin with `prefix`; made by `WebServer.group` and `Group.group`.
 
     Groups of one server share its routes, in the order they are added.
+    Raises `ValueError` for a prefix that is none.
     """
 
     def __init__(self, prefix: str = "", *, within: "Group | None" = None) -> None:

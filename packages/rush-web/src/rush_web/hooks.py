@@ -26,7 +26,9 @@ class Answer:
     """
 
     code: int
+    """The status, three digits."""
     headers: list[tuple[str, str]]
+    """Pairs of name and value; yours to change."""
 
     def set_header(self, name: str, value: str) -> None:
         """Send this header once, with this value, whatever was there before."""

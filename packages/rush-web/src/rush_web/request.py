@@ -97,8 +97,9 @@ class Request(Receiving):
         headers: HeaderLines | Mapping[str, str] = (),
         content_type: str = TEXT,
     ) -> None:
-        """Answer with a body; text is sent as UTF-8.
+        """Answer with a body; text is sent as UTF-8.  `code` is the status, by default 200.
 
+        In an error handler the status is by default that of the error.
         The type is plain text, so that what a client sent is never run in a browser by accident:
         pass ``content_type="text/html; charset=utf-8"`` for a page.  The body of an answer to
         HEAD is left out.  Raises `ValueError` for headers that cannot be sent, `RuntimeError` if

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from .request import Request
 
 Handler = Callable[["Request"], Returned]
+"""What answers a request: it gets the `Request`, and may return what its answer is made of."""
 Filter = Callable[["Request"], bool]
+"""What says whether a handler is for a request."""
 
 ANY_PATH: Final = "*"
 """The path of a route for whatever no other route takes."""
@@ -66,6 +68,7 @@ class Route:
     that is not empty, ``<int:name>`` one that the converter takes, ``<path:name>`` at the end all
     that is left (not empty, and no slash at its front).  The path ``*`` is any path, after all
     others.  `methods` are upper case.  `filter` gets the request and says yes or no.
+    `body_limit` is in bytes.
     Raises `ValueError` or `TypeError` with what is wrong.
     """
 
@@ -76,6 +79,7 @@ class Route:
     converters: Mapping[str, Converter] = field(
         default_factory=lambda: CONVERTERS, repr=False, compare=False
     )
+    """The kinds of parameters that the path may have, by name."""
     hooks: "Hooks | None" = field(default=None, repr=False, compare=False)
     """The functions of its group that run before and after the handler."""
     stream: bool = field(default=False, kw_only=True)

@@ -83,7 +83,7 @@ class Streaming(Answering):
         The iterable's ``close()``, if it has one, is called in any case: at the end, when the
         client goes, for HEAD, if this raises.  If it fails, the log names the handler, and the
         connection is closed, so that the client does not take a part for the whole.
-        Raises as `response` does.
+        Raises `TypeError` for what is no iterable, and as `response` does.
         """
         encoded = Pieces(pieces, f"{self!r}, {named(self.handler)}, {named(pieces)}")
         try:

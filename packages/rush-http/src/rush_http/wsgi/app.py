@@ -45,13 +45,14 @@ class WsgiApp:
     KiB.  Of one connection requests are answered in order.
 
     `script_name` is the path below which the application lives (``SCRIPT_NAME``).  `body_bytes` is
-    the largest body; past it 413.  `environ` is added to each environ.  `install=False` leaves the
-    server's callbacks alone: call this object, and `on_head_complete`, from your own.  `handle` is
-    called when a body that is not small is at hand, by default this object: it may call this one,
-    or answer itself.
+    the largest body, in bytes; past it 413.  `environ` is added to each environ.  `install=False`
+    leaves the server's callbacks alone: call this object, and `on_head_complete`, from your own.
+    `handle` is called when a body that is not small is at hand, by default this object: it may call
+    this one, or answer itself.
 
     A context manager; leaving it ends the threads.  Made before a fork it may be used after it:
     threads are made when they are needed.
+    Raises `ValueError` for `threads` below 0, and for a `script_name` that is no path.
     """
 
     def __init__(

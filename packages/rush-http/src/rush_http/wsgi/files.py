@@ -17,7 +17,8 @@ class FileWrapper:
     """``wsgi.file_wrapper``: a file as an iterable of blocks (PEP 3333).
 
     Returned by the application as it is, a regular file is sent by the kernel, from where it
-    stands to its end, or as much as ``Content-Length`` says.
+    stands to its end, or as much as ``Content-Length`` says.  Otherwise it is read in blocks of
+    `block_size` bytes.
     """
 
     def __init__(self, filelike: Readable, block_size: int = 65536) -> None:

@@ -97,7 +97,8 @@ class TestClient:
 
         Raises what the handler raised (unless ``raise_exceptions=False``); an `HttpError` that has
         become the answer is one.  Raises `TimeoutError`, `ConnectionError` if the server closes the
-        connection without an answer, and `ValueError` for what cannot be sent.
+        connection without an answer, `RuntimeError` for more than 20 redirects, and `ValueError`
+        for what cannot be sent.
         """
         ask = partial(self._ask, headers=headers, stream=stream)
         content = body_of(body, form, files, json)
