@@ -1,40 +1,61 @@
 """What the top-level README says, done."""
 
+import os
 import re
-import shlex
+import shutil
 import subprocess
+import sys
 
-from serving import REPOSITORY, serving
+import pytest
+
+from manuals import Reader, blocks_of
+from serving import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
+FIRST_SCREEN, _, OTHERS = README.partition("\n## The four libraries\n")
+SECONDS = 60
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def programs():
+    """The programs of the libraries, each with what it prints."""
+    blocks = [(language, text) for language, text, _ in blocks_of(OTHERS)]
+    assert [language for language, _ in blocks] == ["python", "text"] * 4
+    texts = [text for _, text in blocks]
+    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def test_the_program_prints_and_answers_what_is_shown(tmp_path):
-    (program,) = blocks("python")
-    (printed,) = blocks("text")[:1]
-    (session,) = blocks("console")
-    (tmp_path / "program.py").write_text(program)
-    with serving(tmp_path, "program:server") as site:
-        assert at_port(site.banner) == at_port(printed.strip())
-        command, _, answer = session.partition("\n")
-        line = command.removeprefix("$ ").replace("127.0.0.1:9090", site.url("")[7:])
-        done = subprocess.run(shlex.split(line), capture_output=True, text=True, timeout=20)
-    assert undated(done.stdout.replace("\r\n", "\n")) == undated(answer.strip())
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_first_program_prints_and_answers_what_is_shown(tmp_path):
+    with Reader(tmp_path) as reader:
+        assert reader.follow(FIRST_SCREEN) == 2
 
 
-def at_port(banner):
-    return re.sub(r":[0-9]+/", ":PORT/", banner)
-
-
-def undated(answer):
-    return re.sub(r"^Date: .*", "Date: (now)", answer, flags=re.MULTILINE)
+@pytest.mark.parametrize(("program", "printed"), programs())
+def test_a_few_lines_of_each_library(tmp_path, program, printed):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "no_proxy": "*"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert (done.stdout, done.stderr) == (printed, "")
 
 
 def test_the_test_command_is_what_ci_runs():
-    serve, check = blocks("sh")
+    serve, check = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     assert serve.strip() == f"{check.strip()} -s serve"
     assert check.strip() in (REPOSITORY / ".ci/run").read_text().splitlines()
+
+
+def test_the_tables_for_who_helps_are_there():
+    page = (REPOSITORY / "docs/CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\|.*`tests/.*$", page, re.MULTILINE)
+    assert len(rows) == 6
+    for row in rows:
+        text = (REPOSITORY / re.search(r"`(tests/[\w/.-]+)`", row)[1]).read_text()
+        tables = re.findall(r"`([A-Z_]+)`", row)
+        assert [table for table in tables if f"\n{table} = [\n" not in text] == []
+    (row,) = re.findall(r"^    (\(.*\),)$", page, re.MULTILINE)
+    assert row in (REPOSITORY / "tests/rush-http/test_parser_refused.py").read_text()
