@@ -48,6 +48,7 @@ find_pyenv_pythons()
 # Other parsers and clients, which tests compare with and meet; and the tool that varies bytes.
 PARSERS = ["hypothesis", "h11", "httptools"]
 CLIENTS = ["requests", "httpx", "aiohttp"]
+SCHEMAS = ["kubernetes-validate"]
 FRAMEWORKS = ["flask", "django", "bottle", "falcon"]
 # What the tests of a package use beside it: its extras, users of it, and others to compare with.
 BESIDE = {
@@ -149,7 +150,7 @@ def system(session: nox.Session) -> None:
     """Test whole servers as real processes, and every program of the README."""
     session.install("pytest", "pytest-xdist")
     install(session, *PACKAGES)
-    install_what_there_is(session, *CLIENTS, *FRAMEWORKS)
+    install_what_there_is(session, *CLIENTS, *FRAMEWORKS, *SCHEMAS)
     # What is not below http counts what a killed worker costs: it has the machine for itself.
     parallel = ["-n", "3", "--dist", "worksteal"]
     or_none = (0, 5)  # the arguments may choose among them

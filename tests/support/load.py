@@ -52,18 +52,18 @@ class Client:
 class Load(threading.Thread):
     """`count` connections, until the end of the block.
 
-    Each connects anew after `answers` of them.
+    Each connects anew after `answers` of them.  Options go to `request`.
     `failed` is what must never be: refused, reset while waiting, a status that is no 200.
     `lost` are requests on connections that were served before: pairs of what the last answer said
     (the pid of the worker) and the error.
     """
 
-    def __init__(self, address, count=64, path="/pid", answers=200):
+    def __init__(self, address, count=64, path="/pid", answers=200, **options):
         super().__init__()
         self.answers = answers
         self.address = address
         self.count = count
-        self.wire = request(path)
+        self.wire = request(path, **options)
         self.failed = []
         self.lost = []
         self.said = collections.Counter()
@@ -127,7 +127,7 @@ class Load(threading.Thread):
             if not head.startswith(b"HTTP/1.1 200 "):
                 self.failed.append(head)
             self.said[body] += 1
-            if b"\r\nConnection: close" in head or client.served >= self.answers:
+            if b"\r\nconnection: close" in head.lower() or client.served >= self.answers:
                 self._replace(client)
             else:
                 client.ask()
