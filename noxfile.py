@@ -6,6 +6,7 @@ nox -s tests -- rush-http    one package, on every Python
 nox -s fuzz -- 60            look for bytes that break the parser, for so many seconds
 nox -s docs                  the API reference, into dist/docs; the pictures anew
 nox -s serve -- --port 8000  the example site, with options of `rush run`
+nox -s release-check         whether the last commit can be released
 nox -s bench -- --install    compare with other servers, and install those before
 """
 
@@ -231,6 +232,13 @@ def build(session: nox.Session) -> None:
         built = sorted(path.name for path in dist.iterdir())
         if len(built) != 2 or not built[0].endswith("-py3-none-any.whl"):
             session.error(f"{name}: not one universal wheel and one sdist: {built}")
+
+
+@nox.session(name="release-check")
+def release_check(session: nox.Session) -> None:
+    """Check that what was committed can be released; about a minute."""
+    session.install("hatch", "hatchling", "twine")
+    session.run("python", "tests/release/check.py")
 
 
 @nox.session

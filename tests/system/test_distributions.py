@@ -4,8 +4,11 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import re
+from itertools import pairwise
 
 import pytest
+
+from serving import REPOSITORY
 
 NAMES = ["epollserver", "rush-http", "rush-loader", "rush-web"]
 
@@ -38,6 +41,22 @@ def test_each_depends_on_the_one_before():
         "rush-loader": ["inotify-simple", "rush-http"],
         "rush-web": ["rush-loader"],
     }
+
+
+def test_versions_fit_together():
+    """Each admits the version of the one below it, and none that may break with it."""
+    versions = {name: importlib.metadata.version(name).split(".") for name in NAMES}
+    for below, name in pairwise(NAMES):
+        major, minor, _ = versions[below]
+        (needed,) = (line for line in importlib.metadata.requires(name) if line.startswith(below))
+        bounds = set(needed.removeprefix(below).split(","))
+        assert bounds == {f">={major}.{minor}", f"<{major}.{int(minor) + 1}"}, name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_changelog_begins_with_the_version(name):
+    changelog = (REPOSITORY / "packages" / name / "CHANGELOG.md").read_text()
+    assert re.search(r"^## (\S+)", changelog, re.M)[1] == importlib.metadata.version(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
