@@ -42,13 +42,15 @@ WsgiApp(hello, server)
 """
 WEB = """
 import sys
-from rush_http import HttpServer, ObservedServer
+from rush_http import CountedServer, HttpServer, ObservedServer
 from rush_loader import Loader
 from rush_web import HandlersManager, Route
 kind = "{kind}"
 address = "127.0.0.1", 0
-observed = kind == "metrics" or kind == "access"
-server = ObservedServer(address, on_answers=print) if observed else HttpServer(address)
+if kind == "access":
+    server = ObservedServer(address, on_answers=print)
+else:
+    server = (CountedServer if kind == "metrics" else HttpServer)(address)
 def hello(request):
     request.response("Hello, World!")
 def query(request):
@@ -67,14 +69,13 @@ server.on_message_complete = manager.__call__
 # What each worker of a `WebServer` has beside that.
 BOX = f"""
 {WEB}
+from rush_web import blackbox
 from rush_web.access_log import AccessLog
 from rush_web.blackbox import BlackBox
-from rush_web.metrics import counting_statuses
 from rush_web.slots import Slots
+blackbox.QUICK_SECONDS = 0.1  # what is quick without valgrind
 slot = Slots(1).take(0)
-if kind == "metrics":
-    server.on_answers = counting_statuses(slot)
-elif kind == "access":
+if kind == "access":
     server.on_answers = AccessLog("/dev/null").start(server.epoll.loop, print)
 box = BlackBox(slot, 0)
 server.on_sweep = lambda: box.tick(len(server.epoll.connections))

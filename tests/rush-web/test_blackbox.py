@@ -13,7 +13,8 @@ from rawclient import RawClient, request
 from rush_http import HttpServer
 from rush_loader import Loader
 from rush_web import HandlersManager, Route
-from rush_web.blackbox import QUICK, RING, BlackBox, doing, last_words, printable, requests_of
+from rush_web.blackbox import QUICK, BlackBox, doing, last_words
+from rush_web.ring import RING, printable, requests_of
 from rush_web.slots import FAILURES, LATENCIES, LATENCY_COUNT, PID, Slots
 
 SOURCE = """

@@ -23,12 +23,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from bench_request import BROWSER, PARAM, PLAIN, QUERY, ROUTES, Wire
 
-from rush_http import HttpServer, ObservedServer
+from rush_http import CountedServer, HttpServer, ObservedServer
 from rush_loader import Loader
 from rush_web import HandlersManager
 from rush_web.access_log import AccessLog
 from rush_web.blackbox import BlackBox
-from rush_web.metrics import counting_statuses
 from rush_web.slots import Slots
 
 TURNS, ROUNDS = 5, 30
@@ -80,12 +79,11 @@ def measure(name: str) -> dict[str, float]:
         address = "127.0.0.1", 0
         if name in ("without", "box"):
             server = stack.enter_context(HttpServer(address))
+        elif name == "metrics":
+            server = stack.enter_context(CountedServer(address))
         else:
             server = stack.enter_context(ObservedServer(address, on_answers=print))
-            if name == "metrics":
-                server.on_answers = counting_statuses(Slots(1).take(0))
-            else:
-                server.on_answers = AccessLog(log.name, name).start(server.epoll.loop, print)
+            server.on_answers = AccessLog(log.name, name).start(server.epoll.loop, print)
         case = Case(server, loader, boxed=name != "without")
         best = {
             scenario: min(case.round(requests) for _ in range(ROUNDS))

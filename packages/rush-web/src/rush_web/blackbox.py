@@ -3,8 +3,8 @@
 A worker notes each request in its `Slot` before anything is done for it; who reads is another
 process.  What a request costs (``tests/bench/rush-web/blackbox.py``):
 
-- **before**: three comparisons and one double.  Method, path and query are written when they are
-  not those of the request before: repeating them would say nothing new.
+- **before**: three comparisons and one double.  Method, path and query are written to the `ring`
+  when they are not those of the request before: repeating them would say nothing new.
 - **after**: one clock, one counter, one double.  The counters go to the slot once a second, with
   the sweep that looks for late connections anyway.
 
@@ -12,15 +12,7 @@ The request's beginning is the end of the one before in the same turn of the loo
 when that turn began: so one clock is enough, and time that a request has waited for another one's
 handler is not its own.
 
-Beside that there are the name of the present request's handler, and whether it is picked already,
-and a ring of `RING` records of 256 bytes, the last requests that differ::
-
-    0    the number of the request, from 1
-    8    method, path and query, cut at 239 bytes
-    248  the number again
-
-The number is written first and last, so a record that death has cut in half is not taken for a
-request.  Values of headers, and bodies, are never written here.
+Beside that there are the name of the present request's handler, and whether it is picked already.
 """
 
 import os
@@ -31,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rush_http import OnMessageComplete
 
+from .ring import printable, requests_of, writer
 from .slots import (
     BUSY_SINCE,
     CONNECTIONS,
@@ -54,11 +47,6 @@ if TYPE_CHECKING:
 
 _Called = Callable[..., object]
 
-RING: Final = 8
-"""How many requests are remembered."""
-
-_RECORD = struct.Struct("<Q240pQ")
-_RING_AT: Final = 2048
 _NAME = struct.Struct("<128p")
 _NAME_AT: Final = 1024
 _PICKED: Final = _NAME_AT + _NAME.size
@@ -92,7 +80,8 @@ class BlackBox:
         self._latencies = [0] * LATENCY_COUNT
         self._written = [0] * LATENCY_COUNT
         self._counted: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
-        self._note: Callable[[str, str, str, _Called | None], object] = lambda *nothing: None
+        self._forget: Callable[[], object] = lambda: None
+        self._write = writer(slot)
         slot.times[STARTED] = monotonic()
         slot.numbers[PLACE] = place
         slot.numbers[PID] = os.getpid()
@@ -108,28 +97,12 @@ class BlackBox:
         `plain`: the handlers that path and method decide; others are told by `picked`.
         """
         # Names that are local to the closure: attributes would cost as much again.
-        times, latencies, clock = self.slot.times, self._latencies, monotonic
-        memory, pack = self.slot.memory, _RECORD.pack_into
-        places = [_RING_AT + index * _RECORD.size for index in range(RING)]
+        since, clock, latencies = self.slot.times, monotonic, self._latencies
+        write, note, quick_seconds = self._write, self._note, QUICK_SECONDS
         turn = ended = spent = 0.0  # seconds: `ended` is when the request before this one did
-        quick = number = 0
-        last_method = last_path = last_query = start = ""
-        picked_method = picked_path = ""
-        handler: Handler | None = None  # of these two
-
-        def note(method: str, path: str, query: str, handler: "_Called | None") -> None:
-            nonlocal number, last_method, last_path, last_query, start
-            if path != last_path or method != last_method:
-                last_method, last_path, start = method, path, f"{method} {path}"
-            last_query = query
-            text = f"{start}?{query}" if query else start
-            if handler is None or handler is not self._picked:
-                self._picked = None
-                memory[_PICKED] = 0
-            number += 1
-            pack(memory, places[number % RING], number, text.encode(), number)
-            if handler is not None and handler is not self._picked:
-                self.picked(handler)
+        quick = 0
+        last_method = last_path = last_query = ""
+        handler: Handler | None = None  # of that method and path
 
         def watch(
             body: bytes,
@@ -140,27 +113,34 @@ class BlackBox:
             query: str,
             headers: "Headers",
         ) -> None:
-            nonlocal turn, ended, spent, quick, picked_method, picked_path, handler
+            nonlocal turn, ended, spent, quick, last_method, last_path, last_query, handler
             if turn is not loop.now:
                 spent += ended - turn  # as each begins where the one before ended
                 turn = ended = loop.now
             if query != last_query or path != last_path or method != last_method:
-                if path != picked_path or method != picked_method:
-                    picked_method, picked_path = method, path
-                    handlers = plain.get(path)
-                    handler = handlers.get(method) if handlers is not None else None
-                note(method, path, query, handler)
-            times[BUSY_SINCE] = began = ended
+                if path != last_path or method != last_method:
+                    last_method, last_path = method, path
+                    handler = plain.get(path, _NOTHING).get(method)
+                last_query = query
+                if handler is None or handler is not self._picked:
+                    note(method, path, query, handler)
+                else:
+                    write(method, path, query)
+            since[BUSY_SINCE] = began = ended
             answer(body, conn, protocol, method, path, query, headers)
             ended = clock()
-            if ended - began < QUICK_SECONDS:
+            if ended - began < quick_seconds:
                 quick += 1
             else:
                 latencies[int((ended - began) * 1e9).bit_length()] += 1
-            times[BUSY_SINCE] = 0.0
+            since[BUSY_SINCE] = 0.0
+
+        def forget() -> None:
+            nonlocal last_path
+            last_path = ""
 
         self._counted = lambda: (quick, spent + ended - turn)
-        self._note = note
+        self._forget = forget
         return watch
 
     def going_on(
@@ -175,6 +155,7 @@ class BlackBox:
         `asked` is its method, path and query.  The request is not counted again.
         """
         times = self.slot.times
+        self._forget()  # what was noted last
         self._note(*asked, handler)
         times[BUSY_SINCE] = monotonic()
         try:
@@ -212,6 +193,16 @@ class BlackBox:
         """Say that this worker is `READY`, or `DRAINING`."""
         self.slot.numbers[PHASE] = phase
 
+    def _note(self, method: str, path: str, query: str, handler: "_Called | None") -> None:
+        """Note a request, and its handler if that is known; in this order."""
+        if handler is not self._picked:
+            self._picked = None
+        if self._picked is None:
+            self.slot.memory[_PICKED] = 0
+        self._write(method, path, query)
+        if handler is not None and handler is not self._picked:
+            self.picked(handler)
+
     def _name(self, handler: "_Called | None") -> bytes:
         name = self._names.get(handler)
         if name is None:
@@ -221,6 +212,7 @@ class BlackBox:
         return name
 
 
+_NOTHING: "Final[Mapping[str, Handler]]" = {}
 _MOST_NAMES: Final = 1024
 # A reading that meets the worker at work is made again, so often at most.
 _READINGS: Final = 100
@@ -236,18 +228,6 @@ def handler_name(handler: object) -> str:
 
 
 # Of those who read
-
-
-def requests_of(slot: Slot) -> list[str]:
-    """The last requests that differ, the last one first; one that is just being written is not."""
-    found = []
-    for index in range(RING):
-        at = _RING_AT + index * _RECORD.size
-        record = bytes(slot.memory[at : at + _RECORD.size])
-        number, text, again = _RECORD.unpack(record)
-        if number and number == again and record == slot.memory[at : at + _RECORD.size]:
-            found.append((number, printable(text)))
-    return [text for _, text in sorted(found, reverse=True)]
 
 
 def doing(slot: Slot) -> Doing | None:
@@ -279,14 +259,3 @@ def last_words(slot: Slot) -> str:
         before = before[1:]
         what = f"after {now.seconds:.1f} s in {now}"
     return f"{what}; before that: {', '.join(before)}" if before else what
-
-
-def printable(text: bytes | str) -> str:
-    """The text without anything that a terminal or a log could take for something else."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )

@@ -28,7 +28,6 @@ from .slots import (
 if TYPE_CHECKING:
     from epollserver import Connection
 
-    from .blackbox import BlackBox
     from .request import Request
 
 TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -136,14 +135,14 @@ _BEFORE_STATUSES: Final = STATUSES - ord("1")
 class Pages:
     """The two pages of a worker: as handlers, or on a port of their own."""
 
-    def __init__(self, slots: Slots, box: "BlackBox", connections: Callable[[], int]) -> None:
+    def __init__(self, slots: Slots, tick: Callable[[], object]) -> None:
+        """`tick` writes down what this worker has counted."""
         self._slots = slots
-        self._box = box
-        self._connections = connections
+        self._tick = tick
 
     def metrics(self, request: "Request") -> None:
         """The handler for metrics."""
-        self._box.tick(self._connections())  # what it has counted itself is not a second old
+        self._tick()  # what it has counted itself is not a second old
         request.response(exposition(self._slots), content_type=TEXT_FORMAT)
 
     def health(self, request: "Request") -> None:

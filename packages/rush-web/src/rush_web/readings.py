@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from .blackbox import Doing, doing, requests_of
+from .blackbox import Doing, doing
+from .ring import requests_of
 from .slots import (
     CONNECTIONS,
     FAILURES,

@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rush_http import Answered, HttpServer, Limits, ObservedServer, OnAnswers, TrustedProxies
+from rush_http import (
+    Answered,
+    CountedServer,
+    HttpServer,
+    Limits,
+    ObservedServer,
+    OnAnswers,
+    TrustedProxies,
+)
 
 from .access_log import AccessLog
 from .blackbox import BlackBox
 from .metrics import HEALTH, METRICS, Pages, counting_statuses
 from .routing import Route
-from .slots import LOST_LINES
+from .slots import LOST_LINES, STATUSES
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +44,7 @@ class Watched:
         self._status = status
         self._http_server: HttpServer | None = None
         self.box = BlackBox(link.slot, link.number)
-        self._pages = Pages(link.slots, self.box, self._connections)
+        self._pages = Pages(link.slots, self._tick)
 
     def http_server(
         self,
@@ -48,10 +56,10 @@ class Watched:
         proxies: TrustedProxies | None,
         exclusive: bool,
     ) -> HttpServer:
-        """The server, which tells of its answers if anybody wants to know."""
+        """The server, which tells of its answers, or counts them, if anybody wants to know."""
         counted = self._server.metrics is not None or self._status is not None
-        kind: Callable[..., HttpServer] = HttpServer
-        if counted or self._access_log is not None:
+        kind: Callable[..., HttpServer] = CountedServer if counted else HttpServer
+        if self._access_log is not None:
             kind = partial(ObservedServer, on_answers=_nobody)
         http_server = self._http_server = kind(
             sock,
@@ -61,16 +69,13 @@ class Watched:
             proxies=proxies,
             exclusive=exclusive,
         )
-        observers: list[OnAnswers] = []
-        if counted:
-            observers.append(counting_statuses(self.box.slot))
-        if self._access_log is not None:
+        if isinstance(http_server, ObservedServer) and self._access_log is not None:
             start, loop = self._access_log.start, http_server.epoll.loop
-            observers.append(start(loop, self._lost, is_behind=proxies is not None))
-        if isinstance(http_server, ObservedServer):
-            both = len(observers) == 2
-            http_server.on_answers = _both(*observers) if both else observers[0]
-        http_server.on_sweep = lambda: self.box.tick(self._connections())
+            log = start(loop, self._lost, is_behind=proxies is not None)
+            # From what the log has to know anyway: one server cannot be of both kinds.
+            counts = counting_statuses(self.box.slot)
+            http_server.on_answers = _both(counts, log) if counted else log
+        http_server.on_sweep = self._tick
         return http_server
 
     def routes(self) -> list[Route]:
@@ -92,12 +97,18 @@ class Watched:
         with self._status_pages():
             self._http_server.run()
         self._http_server.close()
-        self.box.tick(0)
+        self._tick()
         if self._access_log is not None:
             self._access_log.close()
 
-    def _connections(self) -> int:
-        return 0 if self._http_server is None else len(self._http_server.epoll.connections)
+    def _tick(self) -> None:
+        """Write down what was counted."""
+        server = self._http_server
+        assert server is not None
+        if isinstance(server, CountedServer):
+            for number, count in enumerate(server.answers, STATUSES):
+                self.box.slot.counts[number] = count
+        self.box.tick(len(server.epoll.connections))
 
     def _lost(self, lines: int) -> None:
         self.box.slot.counts[LOST_LINES] += lines
