@@ -13,7 +13,9 @@ class Head:
 
     # No named tuple: to take that apart, and to look at its method, were 5 % of the instructions
     # of a request.  No __init__: a call of it takes 1,200 of them (tests/bench/instructions.py).
-    __slots__ = ("connection_line", "framing", "headers", "method", "path", "protocol", "query")
+    __slots__ = (
+        *("connection_line", "framing", "headers", "method", "note", "path", "protocol", "query"),
+    )
 
     protocol: Protocol
     method: str
@@ -22,6 +24,8 @@ class Head:
     headers: Headers
     framing: "Framing"
     """What `headers` say of the body, and of the connection."""
+    note: object
+    """For whoever is told of the answers: what he has made of this head; ``None`` at first."""
     connection_line: bytes
     """The ``Connection`` line of the answer as the client wants it: ready bytes, or none."""
 
@@ -43,6 +47,7 @@ class Head:
         head.headers = headers
         head.framing = framing
         head.connection_line = framing[3]
+        head.note = None
         return head
 
     @property

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeVar, overload
 
+from .shapes import TOLD
+
 Lines = tuple[tuple[str, str], ...]
 
 Unread = tuple["Headers", str, int, "re.Match[str] | None"]
@@ -22,7 +24,7 @@ _SELECTOR_LINE = re.compile(
     rf"\n(?=[AaIiRr])((?i:{'|'.join(_SELECTORS)})):[\t ]*([^\r]*)", re.ASCII
 )
 # Of these as well.
-_TOLD_LINE = re.compile(r"\n(?=[HhRrUu])(?i:host|referer|user-agent):", re.ASCII)
+_TOLD_LINE = re.compile(rf"\n(?=[HhRrUu])(?i:{'|'.join(TOLD)}):", re.ASCII)
 
 _new = object.__new__
 
@@ -88,9 +90,13 @@ class Headers(Mapping[str, str]):
         values = self._values
         if values is None:
             # Most browsers send these first, the same each time: 0.3 us, where to take their other
-            # lines apart takes 1.2 (timeit, CPython 3.11).
-            first, text, at, _ = self._unread
-            if _TOLD_LINE.search(text, at - 1) is None:
+            # lines apart takes 1.2, and 0.1 if their names are known (timeit, CPython 3.11).
+            first, text, at, lines = self._unread
+            if (
+                not lines.re.groupindex
+                if lines is not None
+                else _TOLD_LINE.search(text, at - 1) is None
+            ):
                 return first.values_by_name
             values = self._read()
         return values

@@ -135,6 +135,7 @@ class Heads:
         head.headers = self._known
         head.framing = last.framing
         head.connection_line = last.connection_line
+        head.note = None
         return head
 
     def head(self, raw: bytes) -> Head | None:

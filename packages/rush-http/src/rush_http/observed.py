@@ -38,6 +38,7 @@ OnAnswers = Callable[[list[Answered]], object]
 _KEPT_SECONDS = 0.05
 _MOST_KEPT = 256
 
+_STATUSES = tuple([b"%d" % status for status in range(600)])
 _CLIENT_GONE = b"499"  # what nginx calls a request whose client has not waited
 
 
@@ -232,7 +233,16 @@ class ObservedServer(HttpServer):
             connection_line=line,
             head_only=head_only,
         )
-        self.send(conn, data)
+        if exchange.together is None and exchange.phase is IDLE:
+            # Status and size are known here: to look for them takes 0.2 us.
+            conn.write(data)
+            exchange.head = None
+            answers, size = self._answers, 0 if head_only else len(body)
+            answers.append((conn, head, _STATUSES[status], size, self._loop.now, monotonic()))
+            if len(answers) >= self._tell_at:
+                self._tell_later()
+        else:
+            self.send(conn, data)
 
     def send_parts(
         self, conn: Connection, head: bytes, file: SendableFile, parts: Iterable[Part]

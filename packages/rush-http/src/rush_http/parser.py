@@ -172,11 +172,6 @@ class RequestParser:
             raise
 
     @property
-    def last_head(self) -> Head | None:
-        """The head that is remembered, because the next one may be the same; none too large is."""
-        return self._repeat_head or (None if self._heads is None else self._heads.last_head)
-
-    @property
     def rest(self) -> bytes:
         """What was fed and not yet taken: after an `END`, what follows that message."""
         return self._buffer[self._position :]

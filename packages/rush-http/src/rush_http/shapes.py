@@ -11,6 +11,9 @@ from typing import Final
 # RFC 9110, 5.5: field-value, as text of one byte for each character.
 VALUE: Final = r"[\t\x20-\x7e\x80-\xff]*"
 
+TOLD: Final = ("host", "referer", "user-agent")
+"""The fields that logs tell."""
+
 
 class Shapes:
     """Patterns by field names, for all connections of one worker.
@@ -33,7 +36,8 @@ class Shapes:
     def pattern(self, names: tuple[str, ...]) -> re.Pattern[str] | None:
         """What matches header lines with just these names, as they are written, and an empty one.
 
-        Each is known to be a token.  The groups are the values, with the space around them.
+        Each is known to be a token.  The groups are the values, with the space around them; one
+        has a name if there is any of `TOLD` among them.
         ``None`` if there are too many patterns already.
         """
         found = self._patterns.get(names)
@@ -41,5 +45,8 @@ class Shapes:
             if sum(map(len, names)) > self.NAMES_BYTES:
                 return None
             lines = "".join([rf"{re.escape(name)}:({VALUE})\r\n" for name in names])
+            told = next((name for name in names if name.lower() in TOLD), None)
+            if told is not None:
+                lines = lines.replace(f"{re.escape(told)}:(", f"{re.escape(told)}:(?P<told>", 1)
             found = self._patterns[names] = re.compile(rf"{lines}\r\n")
         return found

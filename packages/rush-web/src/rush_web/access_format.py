@@ -1,8 +1,7 @@
 """What a line of the access log says: its formats, and how a line is made of an answer.
 
 A format is text with fields in braces, ``{client} {request} {status}``.  It is compiled once, into
-a function that makes many lines, each by two f-strings: one for what the head of
-the request says, one for the answer (tests/bench/rush-web/blackbox.py).
+a function that makes many lines.
 
 What a client sends cannot end a line, nor begin another field: control characters, quotes,
 backslashes and all beyond ASCII are escaped.  The path is percent-encoded anew, so that it is what
@@ -18,38 +17,14 @@ from urllib.parse import quote
 
 from rush_http import Answered
 
+from .access_source import FIELDS, source_of
+
 if TYPE_CHECKING:
     from epollserver import Connection
     from rush_http import Head, ObservedExchange
 
 Lines = Callable[[list[Answered]], list[str]]
 """What makes lines of answers (see `rush_http.ObservedServer`)."""
-
-# What is the same for all requests with the same head on the same connection: name to expression,
-# and whether it is text that a client has sent.
-_OF_HEAD: Final = {
-    "client": ("exchange.client or '-'", False),
-    "request": ("request_of(head)", False),
-    "method": ("head.method if head else '-'", False),
-    "path": ("path_of(head.path) if head else '-'", False),
-    "query": ("head.query if head else ''", True),
-    "protocol": ("'HTTP/%d.%d' % head.protocol if head else '-'", False),
-    "referer": ("told.get('referer') or '-'", True),
-    "agent": ("told.get('user-agent') or '-'", True),
-    "host": ("told.get('host') or '-'", True),
-    "pid": ("pid", False),
-}
-_OF_ANSWER: Final = {
-    "time": "now",
-    "iso": "now_iso",
-    "status": "status",
-    "bytes": "size",
-    "seconds": "seconds",
-}
-FIELDS: Final = (*_OF_HEAD, *_OF_ANSWER)
-"""The fields that a format may have."""
-
-_NUMBERS: Final = {"status", "bytes", "seconds", "pid"}
 
 _COMMON: Final = '{client} - - [{time}] "{request}" {status} {bytes}'
 _JSON_FIELDS = (
@@ -69,28 +44,6 @@ _SAFE_IN_PATH: Final = "/!$&'()*+,;=:@~"
 _PLAIN_PATH = re.compile(r"[/!$&'()*+,;=:@~A-Za-z0-9_.-]*")
 
 
-# A client that asks the same again is answered the same, but for time and status.
-_SOURCE: Final = """\
-def lines(answers):
-    now, now_iso = clock.texts()
-    made = []
-    for conn, head, status, size, began, ended in answers:
-        exchange = conn.data
-        note = exchange.note
-        if note is not None and note[0] is head:
-            {names} = note[1]
-        else:
-            told = head.headers.told if head else NOTHING
-            {names} = chunks = {chunks}
-            exchange.note = (head, chunks) if head is exchange.parser.last_head else None
-        status = STATUSES.get(status) or status.decode()
-        took = int((ended - began) * 1e6)
-        seconds = SECONDS[took] if took < MOST else f"{{ended - began:.6f}}"
-        made.append({line})
-    return made
-"""
-
-
 def lines_maker(template: str, pid: int, *, is_behind: bool = False) -> Lines:
     """Compile a format: the name of one, ``json``, or text with `FIELDS` in braces.
 
@@ -99,47 +52,22 @@ def lines_maker(template: str, pid: int, *, is_behind: bool = False) -> Lines:
     """
     as_json = template == "json"
     parts = _JSON if as_json else _parts(NAMED.get(template, template))
-    chunks, line = [""], ""
-    for text, field in parts:
-        chunks[-1] += _literal(text)
-        if field in _OF_HEAD:
-            expression, sent = _OF_HEAD[field]
-            if is_behind and field == "client":
-                expression = "client_of(conn, head)"
-            if as_json and field not in _NUMBERS:
-                expression = f"quoted({expression})"
-            elif sent and not as_json:
-                # A client's headers come again, its queries do not.
-                again = expression.startswith("told")
-                expression = f"ESCAPED[{expression}]" if again else f"escaped({expression})"
-            chunks[-1] += f"{{{expression}}}"
-        elif field:
-            value = _OF_ANSWER[field]
-            line += f"{{c{len(chunks) - 1}}}" + (
-                f'"{{{value}}}"' if as_json and field not in _NUMBERS else f"{{{value}}}"
-            )
-            chunks.append("")
-    line += f"{{c{len(chunks) - 1}}}"
-    source = _SOURCE.format(
-        names="".join(f"c{number}, " for number in range(len(chunks))),
-        chunks="".join(f"f'''{chunk}''', " for chunk in chunks),
-        line=f"f'''{line}\\n'''",
-    )
     names = {
         "clock": _Clock(),
         "client_of": client_of,
         "escaped": escaped,
-        "request_of": request_of,
-        "path_of": path_of,
         "quoted": encode_basestring_ascii,
         "pid": pid,
         "ESCAPED": _Kept(escaped),
-        "NOTHING": {},
-        "STATUSES": _STATUSES,
-        "SECONDS": _SECONDS,
+        "HTTP_1_1": (1, 1),
         "MOST": len(_SECONDS),
+        "NOTHING": {},
+        "PATHS": _paths,
+        "SECONDS": _SECONDS,
+        "STATUSES": _STATUSES,
     }
-    exec(source, names)  # of the format there are only literals in it, and fields that we know
+    # Of the format there are only literals in it, and fields that we know.
+    exec(source_of(parts, as_json=as_json, is_behind=is_behind), names)
     made: Lines = names["lines"]  # type: ignore[assignment]
     return made
 
@@ -169,12 +97,6 @@ def _parts(template: str) -> list[tuple[str, str]]:
         if "{" in text or "}" in text:
             raise ValueError(f"braces in a format of the access log are for fields: {text!r:.80}")
     return parts
-
-
-def _literal(text: str) -> str:
-    """Text as the inside of an f-string."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return escaped.replace("{", "{{").replace("}", "}}")
 
 
 def escaped(text: str) -> str:
@@ -227,17 +149,6 @@ def client_of(conn: "Connection", head: "Head | None") -> str:
         return exchange.client or "-"
     client = exchange.server.forwarded(conn, head.headers).client
     return "-" if client is None else client.host
-
-
-def request_of(head: "Head | None") -> str:
-    """``GET /hello?x=1 HTTP/1.1``, or a dash for what was no request."""
-    if head is None:
-        return "-"
-    method, path, query = head.method, head.path, head.query
-    version = "HTTP/1.1" if head.protocol == (1, 1) else "HTTP/1.0"
-    if not query:
-        return f"{method} {_paths[path]} {version}"
-    return f"{method} {_paths[path]}?{escaped(query)} {version}"
 
 
 class _Clock:
