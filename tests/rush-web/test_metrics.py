@@ -1,5 +1,6 @@
 """Metrics and health, of whole servers."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 
 import pytest
 
+from load import Load
 from programs import eventually
 from rawclient import RawClient, request
 from rush_web import WebServer
@@ -83,6 +85,43 @@ def test_all_workers_are_counted_together_and_for_good(serve):
     program.new_pid(pids)
     eventually(lambda: metrics("rush_worker_restarts_total") == 1)
     assert metrics("rush_requests_total") >= before
+    assert program.stop() == 0
+
+
+@pytest.mark.once
+def test_counters_go_on_over_reloads(serve):
+    """Whoever answers, of the old program or of the new one, counts all; so if one is killed."""
+    program = serve("metrics='/metrics'", SOURCE)
+    began = samples(program.get("/metrics").body.decode())["rush_start_time_seconds"]
+    seen = {}
+
+    def look():
+        nonlocal seen
+        found = samples(program.get("/metrics").body.decode())
+        counters = [name for name in found if re.search("_(total|bucket|sum|count)", name)]
+        assert all(found[name] >= seen.get(name, 0) for name in counters)
+        assert found["rush_start_time_seconds"] == began
+        seen = found
+        return found
+
+    def reloaded(before):
+        with contextlib.suppress(EOFError, ConnectionError):  # of one that is killed
+            look()
+        return len(program.children()) == 1 and program.children() != before
+
+    with Load(program.address, count=8, path="/hello") as load:
+        for _ in range(2):
+            before = program.children()
+            program.kill(signal.SIGHUP)
+            eventually(lambda before=before: reloaded(before), "a reload")
+        load.wait_for_all()
+        assert (load.failed, load.lost) == ([], [])
+    eventually(lambda: look()["rush_requests_total"] >= load.said[b"hello"])
+    before = program.children()
+    os.kill(*before, signal.SIGKILL)
+    eventually(lambda: reloaded(before), "another program")
+    eventually(lambda: look()["rush_workers"] == look()["rush_workers_wanted"] == 2)
+    assert seen["rush_worker_restarts_total"] == 0
     assert program.stop() == 0
 
 

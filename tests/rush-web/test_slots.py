@@ -25,7 +25,7 @@ def test_a_slot_outlives_its_writer():
 def test_what_the_gone_have_counted_is_kept():
     slots = Slots(2)
     for count in (3, 4):
-        slot = slots.take(0)
+        slot = slots.take(0, again=count == 4)
         slot.numbers[PID] = 1
         slot.counts[FAILURES] = count
         assert [one.number for one in slots.in_use()] == [0]
@@ -55,8 +55,8 @@ def test_another_process_reads_them_by_a_descriptor(tmp_path):
     for name in os.listdir("/proc/self/fd"):
         link = f"/proc/self/fd/{name}"
         if os.path.lexists(link) and "rush-slots" in os.readlink(link):
-            with open(link, "rb") as file:
-                found = Slots.of_process(file.fileno())
+            found = Slots.of_process(os.open(link, os.O_RDONLY))
+            found.close()
             if found.address:  # those of other tests have none
                 seen = found
     assert (seen.parent, seen.address, seen.wanted) == (os.getpid(), "http://127.0.0.1:1/", 2)
@@ -65,5 +65,24 @@ def test_another_process_reads_them_by_a_descriptor(tmp_path):
     other = tmp_path / "other"
     for content in (b"", bytes(3 * SLOT_BYTES)):
         other.write_bytes(content)
-        with other.open("rb") as file, pytest.raises(ValueError, match="these are"):
-            Slots.of_process(file.fileno())
+        with pytest.raises(ValueError, match="these are"):
+            Slots.of_process(os.open(other, os.O_RDONLY))
+
+
+def test_slots_of_a_process_that_has_ended():
+    """What it has counted stays; two processes take different ones."""
+    slots = Slots(20)
+    pid = os.fork()
+    if not pid:
+        for number in range(9):
+            slot = slots.take(number)
+            slot.numbers[PID] = slot.counts[FAILURES] = number + 1
+        os._exit(0)
+    own = [slots.take(number) for number in range(9)]
+    os.waitpid(pid, 0)
+    slots.release(os.getppid())
+    assert len(list(slots.in_use())) == 9
+    slots.release(pid)
+    assert not list(slots.in_use())
+    assert slots.totals()[FAILURES] == 45
+    assert len({slot.number for slot in own}) == 9

@@ -69,7 +69,8 @@ class Crew:
     there before, for what only the parent may have.  `one_by_one`: a worker is forked when the one
     before it serves, and all of them must be able to.  `grace` is how long, in seconds, a worker
     may take to end; it is killed then.  `timeout`: so long may it be busy with one request.
-    `lifetime`: so long does it live, and a random part of it longer.
+    `lifetime`: so long does it live, and a random part of it longer.  `slots`: those of the program
+    before, which serves as long as this one does not.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Crew:
         one_by_one: bool = False,
         timeout: float | None = None,
         lifetime: float | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._serve = serve
         self._events = events
@@ -99,12 +101,17 @@ class Crew:
             self._watch = HungWatch(loop, timeout, lambda: self._workers, self._end)
         self._places = Places(count, sockets)
         self._workers: list[Worker] = []  # also those that have retired
-        self._slots = Slots(_MOST_PROCESSES)
+        self.slots = Slots(_MOST_PROCESSES) if slots is None else slots
+        """What the workers say of themselves."""
+        self._shares_slots = slots is not None
         first = next((sock for _, sock in sockets.held()), None)
-        self._slots.describe("" if first is None else shown_address(first), count)
+        self._address = "" if first is None else shown_address(first)
         self._served = False  # whether any worker ever got that far
         self._all_served = False
         self._finished = False
+        self._describe()
+        if one_by_one and slots is None:
+            self.slots.phase = READY  # the server has been so before this program came
 
     @property
     def alive(self) -> bool:
@@ -131,7 +138,7 @@ class Crew:
             _log.error("there cannot be another worker: %s", error.strerror)
             return
         self._start(place)
-        self._slots.wanted = len(self._places.wanted)
+        self._describe()
         _log.info("one worker more: %d", len(self._places.wanted))
 
     def fewer(self) -> None:
@@ -141,7 +148,7 @@ class Crew:
             _log.warning("one worker less would be none: it stays")
             return
         self._leave(wanted[-1], Duty.SPARE)
-        self._slots.wanted = len(wanted) - 1
+        self._describe()
         _log.info("one worker less: %d", len(wanted) - 1)
         self._say_if_all_serve()  # it may have been the only one that did not
 
@@ -156,6 +163,7 @@ class Crew:
             if place.duty is Duty.CEDED:
                 place.duty = Duty.WANTED
                 self._start(place)
+        self._describe()
 
     def finish(self) -> None:
         """Let all workers retire; the owner hears when they are gone."""
@@ -180,8 +188,8 @@ class Crew:
         `replaced`: another program serves, so the server does not drain.
         """
         self._finished = True
-        if not replaced:
-            self._slots.phase = DRAINING
+        if not (replaced or self._shares_slots):
+            self.slots.phase = DRAINING
         for place in self._places:
             place.leave(Duty.CEDED)
         for worker in self._workers:
@@ -212,7 +220,13 @@ class Crew:
             os.waitpid(worker.pid, 0)
             worker.reaped(self._loop)
         self._workers.clear()
+        self.slots.close()
         gc.unfreeze()
+
+    def _describe(self) -> None:
+        """Say what the server is; of a program that is to be the server, when it is."""
+        if self._all_served or not self._shares_slots:
+            self.slots.describe(self._address, len(self._places.wanted))
 
     def _say_if_gone(self) -> None:
         if not self._workers:
@@ -235,11 +249,11 @@ class Crew:
         self._places.appoint_deputies()
 
     def _fork(self, place: Place) -> Worker:
-        slot = self._slots.take(place.number)
+        slot = self.slots.take(place.number, again=place.forked)
         try:
             worker = Worker(place.number, slot)
         except OSError:
-            self._slots.give_back(slot)
+            self.slots.give_back(slot)
             raise
         flush()  # what is written before the fork is written once
         # A signal in a young child would still be written to the parent's wake-up pipe.
@@ -250,10 +264,11 @@ class Crew:
                 self._become(worker)  # never returns
         except OSError:
             worker.close()
-            self._slots.give_back(slot)
+            self.slots.give_back(slot)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        place.forked = True
         self._workers.append(worker)
         worker.forked(pid, self._loop, self._heard, self._lost)
         return worker
@@ -264,7 +279,7 @@ class Crew:
         link: Link | None = None
         try:
             self._close_parents()
-            link = worker.become(self._workers, self._slots)
+            link = worker.become(self._workers, self.slots)
             self._sockets.keep_only(worker.number)
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it can end in good order
             # A closed terminal and log files that were moved away: the parent says what.
@@ -314,14 +329,14 @@ class Crew:
                     break
         self._places.appoint_deputies()
         self._events.serves(place.number)
-        if self._one_by_one:
-            self._slots.phase = READY  # the server has been so before this program came
         self._say_if_all_serve()
 
     def _say_if_all_serve(self) -> None:
         if not self._all_served and all(other.serves for other in self._places.wanted):
             self._all_served = True
-            self._slots.phase = READY
+            self._describe()
+            if self.slots.phase != DRAINING:  # the parent may have begun with that meanwhile
+                self.slots.phase = READY
             self._one_by_one = False
             self._events.all_serve()
 
@@ -366,7 +381,7 @@ class Crew:
         self._workers.remove(worker)
         self._tell_of_death(worker, code)
         worker.reaped(self._loop)
-        self._slots.give_back(worker.slot)
+        self.slots.give_back(worker.slot)
         if worker.retired or self._finished:
             return
         place = self._places[worker.number]

@@ -40,6 +40,8 @@ class Place:
     def __init__(self, number: int, duty: Duty) -> None:
         self.number = number
         self.duty = duty
+        self.forked = False
+        """Whether any worker ever was there."""
         self.worker: Worker | None = None
         self.next: Worker | None = None
         """Who is to replace it, and is starting."""

@@ -106,6 +106,7 @@ class Prefork:
             one_by_one=upstream is not None,
             timeout=timeout,
             lifetime=lifetime,
+            slots=None if upstream is None else upstream.slots,
         )
         self._own = True  # whether its own crew serves, or is to
         self._current: Program | None = None  # or who else does
@@ -250,13 +251,15 @@ class Prefork:
             code = program.ended()
             if code is not None:
                 program.close()
+                self._crew.slots.release(program.pid)
                 self._program_ended(program, code)
         self._stop_if_alone()
 
     # Reload
 
     def _execute(self, ahead: list[str] | None = None) -> Program:
-        return Program(self._loop, self._lifeline, self._held, self._heard, ahead)
+        slots = self._crew.slots.descriptor
+        return Program(self._loop, self._lifeline, self._held, slots, self._heard, ahead)
 
     def _hangup(self) -> None:
         if self._terminal.was_closed():

@@ -130,10 +130,8 @@ def _of_process(pid: int) -> Iterator[Slots]:
         with contextlib.suppress(OSError, ValueError):
             if os.readlink(f"{folder}/{name}").startswith(f"/memfd:{NAME}"):
                 descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    slots = Slots.of_process(descriptor)
-                finally:
-                    os.close(descriptor)
+                slots = Slots.of_process(descriptor)
+                slots.close()
                 if slots.parent == pid:  # its workers have it as well
                     yield slots
                     return

@@ -32,6 +32,7 @@ from epollserver import READ, Loop
 
 from .crew import SIGNALS
 from .lifeline import Lifeline, follow, tie
+from .slots import Slots
 from .sockets import Named, close_all
 from .worker import MOST_TROUBLE_BYTES
 
@@ -94,8 +95,9 @@ class Report(enum.IntEnum):
 class Program:
     """The program, executed anew, as the parent sees it.
 
-    ``heard(program, report, argument)`` is called with what it reports.  With `ahead`, it imports
-    the modules of these names, and waits for ``BEGIN``.
+    `slots` is the descriptor of what workers say of themselves.  ``heard(program, report,
+    argument)`` is called with what it reports.  With `ahead`, it imports the modules of these
+    names, and waits for ``BEGIN``.
     Raises `OSError` if it cannot be executed.
     """
 
@@ -104,6 +106,7 @@ class Program:
         loop: Loop,
         lifeline: Lifeline,
         sockets: Sequence[Named],
+        slots: int,
         heard: Callable[["Program", Report, bytes], object],
         ahead: Iterable[str] | None = None,
     ) -> None:
@@ -118,7 +121,7 @@ class Program:
         self._heard = heard
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process = _execute(theirs, lifeline, sockets, ahead)
+            self._process = _execute(theirs, lifeline, sockets, slots, ahead)
         except OSError:
             self._control.close()
             raise
@@ -128,7 +131,12 @@ class Program:
         loop.watch(self._control.fileno(), READ, self._readable)
 
     def __str__(self) -> str:
-        return f"program (pid {self._process.pid})"
+        return f"program (pid {self.pid})"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def tell(self, command: Command, number: int = 0, text: bytes = b"") -> None:
         """Tell it something."""
@@ -191,6 +199,7 @@ def _execute(
     control: socket.socket,
     lifeline: Lifeline,
     sockets: Sequence[Named],
+    slots: int,
     ahead: Iterable[str] | None,
 ) -> "subprocess.Popen[bytes]":
     leash = lifeline.leash()
@@ -198,6 +207,7 @@ def _execute(
         "parent": os.getpid(),
         "control": control.fileno(),
         "lifeline": leash,
+        "slots": slots,
         "sockets": [(name, sock.fileno()) for name, sock in sockets],
         "ahead": None if ahead is None else list(ahead),
     }
@@ -212,7 +222,7 @@ def _execute(
             cwd=_FOLDER,
             env={**os.environ, _HANDOVER: json.dumps(handover)},
             pass_fds=[
-                *(control.fileno(), leash),
+                *(control.fileno(), leash, slots),
                 *(sock.fileno() for _, sock in sockets),
             ],
         )
@@ -236,6 +246,11 @@ class Upstream:
             (name, socket.socket(fileno=descriptor)) for name, descriptor in known["sockets"]
         ]
         """What the programs before listened to; to be taken over, or closed."""
+        self.slots: Slots | None = None
+        """What the workers of all programs say of themselves."""
+        with contextlib.suppress(KeyError, ValueError):  # of another version of this package
+            os.set_inheritable(known["slots"], False)
+            self.slots = Slots.of_process(known["slots"], writable=True)
 
     @staticmethod
     def is_there() -> bool:

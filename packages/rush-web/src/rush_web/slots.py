@@ -7,6 +7,11 @@ nobody in but the same user and root.  Nothing is locked: a number is written by
 the machine, so what is read was there at some moment.  What a worker wrote stays there when it
 dies, whatever kills it, until the parent gives its slot back.
 
+A program that is executed anew gets the descriptor, and takes slots beside those of the one before:
+whoever is asked counts both, and what was counted goes on.  Only to take a slot and to give it
+back, which the two may do at the same time, they lock the memfd; the kernel unlocks what a process
+has locked that dies.
+
 ::
 
     page 0     `Slots`: the parent, where it listens, how often each worker was forked
@@ -16,7 +21,9 @@ dies, whatever kills it, until the parent gives its slot back.
                128   counters: see `LATENCIES`      2048  the last requests: see blackbox.py
 """
 
+import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import time
@@ -44,6 +51,8 @@ PLACE = 1
 PHASE = 2
 """Its `STARTING`, `READY` or `DRAINING`."""
 CONNECTIONS = 3
+OWNER = 4
+"""The process that has forked it."""
 
 # Indices of `Slot.counts`
 LATENCIES = 0
@@ -70,7 +79,7 @@ _READINGS = 100
 _MAGIC = int.from_bytes(b"rushweb1", "little")
 _FIRST, _PARENT, _PHASE, _WANTED, _VERSION, _BEGAN = range(6)
 _ADDRESS, _ADDRESS_BYTES = 128, 256
-_FORKS, _PLACES = 1024, 256
+_RESTARTS, _PLACES = 1024, 256
 _USED, _MOST = 3072, 1024  # a byte for each slot: a look at a page would make it take memory
 
 
@@ -99,24 +108,26 @@ class Slot:
 class Slots:
     """So many slots, shared with every process that is forked from now on.
 
-    `descriptor`: not new ones, but those of another process, to be read only.
+    `descriptor`: not new ones, but those of another process; see `of_process`.
     """
 
-    def __init__(self, count: int, *, descriptor: int | None = None) -> None:
+    def __init__(self, count: int, *, descriptor: int | None = None, writable: bool = True) -> None:
         assert count <= _MOST
         size = (count + 2) * SLOT_BYTES
-        if descriptor is None:
-            memfd = os.memfd_create(NAME)
-            try:
-                os.ftruncate(memfd, size)
-                self._memory = memoryview(mmap.mmap(memfd, size))  # it has its own descriptor
-            finally:
-                os.close(memfd)
-        else:
-            self._memory = memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ))
+        self.descriptor = os.memfd_create(NAME) if descriptor is None else descriptor
+        """For the program that comes next; open as long as this object is used."""
+        try:
+            if descriptor is None:
+                os.ftruncate(self.descriptor, size)
+            access = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+            # It has its own descriptor, which is not to be had.
+            self._memory = memoryview(mmap.mmap(self.descriptor, size, prot=access))
+        except BaseException:
+            os.close(self.descriptor)
+            raise
         self._count = count
         self._numbers = self._memory[:128].cast("Q")
-        self._forks = self._memory[_FORKS : _FORKS + 8 * _PLACES].cast("Q")
+        self._restarts = self._memory[_RESTARTS : _RESTARTS + 8 * _PLACES].cast("Q")
         self._used = self._memory[_USED : _USED + count]
         self.gone = Slot(-1, self._memory[SLOT_BYTES : 2 * SLOT_BYTES])
         """What those have counted that are gone."""
@@ -126,15 +137,26 @@ class Slots:
             self._numbers[_FIRST] = _MAGIC
 
     @classmethod
-    def of_process(cls, descriptor: int) -> "Slots":
-        """Those that the descriptor of a memfd has.  Raises `ValueError` if it has none."""
+    def of_process(cls, descriptor: int, *, writable: bool = False) -> "Slots":
+        """Those that the descriptor of a memfd has; it is theirs from now on.
+
+        Raises `ValueError` if it has none.
+        """
         count = os.fstat(descriptor).st_size // SLOT_BYTES - 2
         if count < 1:
+            os.close(descriptor)
             raise ValueError("these are no slots")
-        slots = cls(count, descriptor=descriptor)
+        slots = cls(count, descriptor=descriptor, writable=writable)
         if slots._numbers[_FIRST] != _MAGIC:
+            slots.close()
             raise ValueError("these are the slots of another version")
         return slots
+
+    def close(self) -> None:
+        """Close the descriptor; what was read before can be read still."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def __getitem__(self, number: int) -> Slot:
         if not 0 <= number < self._count:
@@ -152,39 +174,57 @@ class Slots:
 
     # Of the parent
 
-    def take(self, place: int) -> Slot:
+    def take(self, place: int, *, again: bool = False) -> Slot:
         """A slot that nobody has, for a process that is to be forked: that of a place, or another.
 
-        Two processes may have one place: who has retired and who came after it.
+        Two processes may have one place: who has retired and who came after it.  `again`: another
+        one had the place before, which counts as a restart.
         Raises `OSError` if all are taken.
         """
         own = range(self._count)[place : place + 1]
         numbers = (*own, *reversed(range(self._count)))
-        number = next((number for number in numbers if not self._used[number]), None)
-        if number is None:
-            raise OSError(errno.EAGAIN, f"there are {self._count} worker processes already")
-        self._used[number] = 1
-        if place < _PLACES:
-            self._forks[place] += 1
-        slot = self[number]
-        slot.clear()
+        with self._locked():
+            number = next((number for number in numbers if not self._used[number]), None)
+            if number is None:
+                raise OSError(errno.EAGAIN, f"there are {self._count} worker processes already")
+            slot = self[number]
+            slot.clear()
+            slot.numbers[OWNER] = os.getpid()
+            self._used[number] = 1
+        if again:
+            self._restarts[place % _PLACES] += 1
         return slot
 
     def give_back(self, slot: Slot) -> None:
         """The process has gone: what it has counted is kept with that of the others."""
-        version = self._numbers[_VERSION]
-        self._numbers[_VERSION] = version + 1  # odd: who reads now, reads again
-        for index, count in enumerate(slot.counts):
-            if count:
-                self.gone.counts[index] += count
-        slot.clear()
-        self._numbers[_VERSION] = version + 2
-        self._used[slot.number] = 0
+        with self._locked():
+            version = self._numbers[_VERSION] | 1
+            self._numbers[_VERSION] = version  # odd: who reads now, reads again
+            for index, count in enumerate(slot.counts):
+                if count:
+                    self.gone.counts[index] += count
+            slot.clear()
+            self._numbers[_VERSION] = version + 1
+            self._used[slot.number] = 0
+
+    def release(self, owner: int) -> None:
+        """Give back the slots of a process that has ended, and could not do so itself."""
+        for number in range(self._count):
+            if self._used[number] and self[number].numbers[OWNER] == owner:
+                self.give_back(self[number])
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
 
     def describe(self, address: str, wanted: int) -> None:
         """Say where the server listens, and how many workers it should have."""
         data = address.encode("utf-8", "replace")[: _ADDRESS_BYTES - 1]
-        self._memory[_ADDRESS : _ADDRESS + len(data)] = data
+        self._memory[_ADDRESS : _ADDRESS + _ADDRESS_BYTES] = data.ljust(_ADDRESS_BYTES, b"\0")
         self._numbers[_WANTED] = wanted
 
     # Of everybody
@@ -224,9 +264,8 @@ class Slots:
         self._numbers[_PHASE] = phase
 
     def restarts(self, place: int | None = None) -> int:
-        """How often a worker was forked that was not the first in its place; of all places."""
-        forks = list(self._forks) if place is None else [self._forks[place % _PLACES]]
-        return sum(count - 1 for count in forks if count)
+        """How often a worker took the place of one that has gone; in all places."""
+        return sum(self._restarts) if place is None else self._restarts[place % _PLACES]
 
     def totals(self) -> list[int]:
         """What all workers have counted, those included that are gone."""
