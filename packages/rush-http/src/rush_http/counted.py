@@ -111,7 +111,6 @@ class CountedServer(HttpServer):
         body: bytes,
         status: int = 200,
         headers: HeaderLines = (),
-        *,
         content_type: str | None = TEXT,
     ) -> None:
         """As `HttpServer.respond`, which has a shorter way than by `send`."""

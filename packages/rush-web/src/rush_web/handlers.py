@@ -9,7 +9,6 @@ from rush_http import (
     Headers,
     HttpServer,
     NotFound,
-    ObservedServer,
     OnMessageComplete,
     Protocol,
     date_line,
@@ -26,7 +25,7 @@ from .jsons import EncodeJson, JsonName, json_encoder
 from .names import named
 from .receiving import Kept
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
-from .request import Request, ToldRequest
+from .request import Request
 from .routing import Handler, MethodNotAllowed, Route, Router
 from .static import StaticFiles
 from .values import answer_with
@@ -115,8 +114,7 @@ class HandlersManager:
         self._static = StaticFiles(loader, http_server, files, self._is_free, listing)
         self._encode_json = json_encoder(json)
         self._common = Common(http_server)
-        kind = ToldRequest if isinstance(http_server, ObservedServer) else Request
-        self._request = kind(
+        self._request = Request(
             http_server, loader, self._failures.answer, self._common, encode_json=self._encode_json
         )
         if any(map(has_own_way, self._hooks.routes)):
