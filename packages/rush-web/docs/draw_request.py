@@ -19,7 +19,7 @@ LAYERS = [
     (
         *("rush-http", "bytes to requests, and back"),
         ["RequestParser.whole", "Exchange.dispatch"],
-        ["render", "HttpServer.send"],
+        ["HttpServer.respond"],
     ),
     (
         *("epollserver", "sockets that are ready"),
