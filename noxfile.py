@@ -6,6 +6,7 @@ nox -s tests -- rush-http    one package, on every Python
 nox -s fuzz -- 60            look for bytes that break the parser, for so many seconds
 nox -s docs                  the API reference, into dist/docs; the pictures anew
 nox -s serve -- --port 8000  the example site, with options of `rush run`
+nox -s profile               write packages/rush-web/docs/budget.md
 nox -s release-check         whether the last commit can be released
 nox -s bench -- --install    compare with other servers, and install those before
 """
@@ -49,7 +50,7 @@ find_pyenv_pythons()
 # Other parsers and clients, which tests compare with and meet; and the tool that varies bytes.
 PARSERS = ["hypothesis", "h11", "httptools"]
 CLIENTS = ["requests", "httpx", "aiohttp"]
-SCHEMAS = ["kubernetes-validate"]
+OTHERS = ["kubernetes-validate", "redis"]
 FRAMEWORKS = ["flask", "django", "bottle", "falcon"]
 # What the tests of a package use beside it: its extras, users of it, and others to compare with.
 BESIDE = {
@@ -74,6 +75,8 @@ NOT_ONCE = ["-m", "not once"]
 IN_BETWEEN = ["-m", "not once and not ends"]
 # The newest one that is here and that atheris is built for
 FUZZING_PYTHON = next((name for name in PYTHONS[3::-1] if shutil.which(f"python{name}")), None)
+# The newest one that is here and can tell its functions apart (-X perf)
+PROFILING_PYTHON = next((name for name in PYTHONS[:1:-1] if shutil.which(f"python{name}")), None)
 
 BUILT: dict[str, str] = {}
 
@@ -151,7 +154,7 @@ def system(session: nox.Session) -> None:
     """Test whole servers as real processes, and every program of the README."""
     session.install("pytest", "pytest-xdist")
     install(session, *PACKAGES)
-    install_what_there_is(session, *CLIENTS, *FRAMEWORKS, *SCHEMAS)
+    install_what_there_is(session, *CLIENTS, *FRAMEWORKS, *OTHERS)
     # What is not below http counts what a killed worker costs: it has the machine for itself.
     parallel = ["-n", "3", "--dist", "worksteal"]
     or_none = (0, 5)  # the arguments may choose among them
@@ -196,7 +199,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: the four packages, then each example and a user's program for itself."""
-    session.install("mypy", "jinja2")
+    session.install("mypy", "jinja2", "redis")
     session.run("mypy", *(f"--package={name.replace('-', '_')}" for name in PACKAGES))
     examples = [
         path
@@ -232,6 +235,13 @@ def build(session: nox.Session) -> None:
         built = sorted(path.name for path in dist.iterdir())
         if len(built) != 2 or not built[0].endswith("-py3-none-any.whl"):
             session.error(f"{name}: not one universal wheel and one sdist: {built}")
+
+
+@nox.session(python=PROFILING_PYTHON)
+def profile(session: nox.Session) -> None:
+    """Write the page on what a request costs, by layer and by function; needs valgrind."""
+    install(session, *PACKAGES)
+    session.run("python", "tests/bench/profile/budget.py", *session.posargs)
 
 
 @nox.session(name="release-check")
