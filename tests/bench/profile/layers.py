@@ -42,16 +42,18 @@ def http(port):
 
 def web(port, kind=None):
     """rush-web: routed, by a handler that gets a request."""
-    from rush_http import HttpServer, ObservedServer
+    from rush_http import CountedServer, HttpServer, ObservedServer
     from rush_loader import Loader
     from rush_web import HandlersManager, Route
 
     address = ("127.0.0.1", port)
-    observed = kind in ("metrics", "access")
-    server = ObservedServer(address, on_answers=print) if observed else HttpServer(address)
+    if kind == "access":
+        server = ObservedServer(address, on_answers=print)
+    else:
+        server = (CountedServer if kind == "metrics" else HttpServer)(address)
     route = Route("/", lambda request: request.response("Hello, World!"))
     manager = HandlersManager([route], {}, {}, Loader("."), server)
-    server.on_message_complete = manager
+    server.on_message_complete = manager.__call__
     if kind is not None:
         watch(server, manager, kind)
     return server, server.run
@@ -59,17 +61,15 @@ def web(port, kind=None):
 
 def watch(server, manager, kind):
     """What each worker of a `WebServer` has beside that."""
+    from rush_web import blackbox
     from rush_web.access_log import AccessLog
-    from rush_web.blackbox import BlackBox
-    from rush_web.metrics import counting_statuses
     from rush_web.slots import Slots
 
+    blackbox.QUICK_SECONDS = 0.1  # what is quick, in valgrind too
     slot = Slots(1).take(0)
-    if kind == "metrics":
-        server.on_answers = counting_statuses(slot)
-    elif kind == "access":
+    if kind == "access":
         server.on_answers = AccessLog("/dev/null").start(server.epoll.loop, print)
-    box = BlackBox(slot, 0)
+    box = blackbox.BlackBox(slot, 0)
     server.on_sweep = lambda: box.tick(len(server.epoll.connections))
     server.on_message_complete = manager.watched_by(box, server.epoll.loop)
 
