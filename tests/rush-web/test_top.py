@@ -14,9 +14,11 @@ import pytest
 
 from programs import eventually
 from rawclient import request
+from rush_web.paint import Paint
 from rush_web.readings import percentile, read, servers
 from rush_web.slots import CONNECTIONS, PID, PLACE, TICKED, Slots
-from rush_web.top import History, NoServer, find, shown_age, shown_seconds
+from rush_web.top import History, NoServer, find
+from rush_web.units import shown_age, shown_seconds
 
 FIFO = """
 @server.get("/slow")
@@ -65,7 +67,9 @@ def test_ages():
     assert texts == ["0 s", "59 s", "1 min 1 s", "2 h 1 min", "2 d 7 h"]
 
 
-def test_rates_are_between_the_moments_of_counting():
+def test_rates_are_between_the_moments_of_counting(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     slots = Slots(2)
     slots.describe("http://127.0.0.1:80/", 2)
     slot = slots.take(0)
@@ -76,11 +80,12 @@ def test_rates_are_between_the_moments_of_counting():
     slot.counts[20] = 100
     slot.numbers[CONNECTIONS] = 12_345
     history.look()
-    lines = history.lines(100, colours=False)
+    lines = history.lines(100, Paint())
     assert "1 of 2 workers, starting  200 requests/s  p50 786 us  p99 " in lines[1]
     assert re.search(r"^1 +[0-9]+  starting +200 .* 12,345 ", lines[4])
-    assert all(len(line) <= 40 for line in history.lines(40, colours=False))
-    assert history.lines(5, colours=True)[0] == "\x1b[1mhttp…\x1b[0m"
+    assert all(len(line) <= 40 for line in history.lines(40, Paint()))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert history.lines(5, Paint())[0] == "\x1b[1mhtt..\x1b[0m"
 
 
 @pytest.mark.once

@@ -16,10 +16,11 @@ import tty
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 
+from .paint import BOLD, DIM, RED, YELLOW, Paint, cut
 from .readings import PHASES, Reading, WorkerReading, percentile, read, servers
 from .slots import LATENCY_COUNT, Slots
+from .units import shown_age, shown_seconds
 
 # What is shown of rates and latencies is of so many seconds; workers count once a second.
 _WINDOW_SECONDS = 5.0
@@ -29,7 +30,6 @@ _IDLE_SECONDS = 2.5
 # How long a worker may be busy with one request before it is shown in another colour.
 _SLOW_SECONDS, _HUNG_SECONDS = 1.0, 10.0
 
-_RED, _YELLOW, _DIM, _BOLD, _PLAIN = (f"\x1b[{code}m" for code in (31, 33, 2, 1, 0))
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 
@@ -52,7 +52,7 @@ def top(which: int | None, *, once: bool, as_json: bool, interval: float) -> int
         time.sleep(_ONCE_SECONDS)
         history.look()
         width = shutil.get_terminal_size((120, 24)).columns
-        lines = history.lines(width, colours=_colours())
+        lines = history.lines(width, Paint())
         try:
             print(
                 json.dumps(history.as_json(), indent=2) if as_json else "\n".join(lines), flush=True
@@ -64,14 +64,14 @@ def top(which: int | None, *, once: bool, as_json: bool, interval: float) -> int
 
 
 def _live(slots: Slots, history: "History", interval: float) -> int:
-    server = _server(slots)
+    server, paint = _server(slots), Paint()
     with _screen() as key:
         while os.path.exists(f"/proc/{server}"):
             width, height = shutil.get_terminal_size()
-            lines = history.lines(width, colours=_colours())
+            lines = history.lines(width, paint)
             if len(lines) > height - 1:
                 lines = [*lines[: height - 2], f"... {len(lines) - height + 2} more"]
-            keys = _paint("q quits", _DIM, _colours())
+            keys = paint("q quits", DIM)
             text = "".join(f"{line}\x1b[K\n" for line in lines)
             sys.stdout.write(f"\x1b[H{text}{keys}\x1b[J")
             sys.stdout.flush()
@@ -209,7 +209,7 @@ class History:
         latencies = self.latencies(*workers)
         return {f"p{part}_seconds": percentile(latencies, part / 100) for part in (50, 99)}
 
-    def lines(self, width: int, *, colours: bool) -> list[str]:
+    def lines(self, width: int, paint: Paint) -> list[str]:
         """A head and a table, no line longer than `width`."""
         slots, workers = self._slots, self._now.workers
         latencies = self.latencies(*workers)
@@ -225,17 +225,17 @@ class History:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         room = max(0, width - sum(widths) - 2 * len(widths))
         what = ["REQUEST", *map(_request, workers)]
-        paints = [_BOLD, *map(_colour, workers)]
-        lines = [_cut(line, width) for line in head]
-        lines[0] = _paint(lines[0], _BOLD, colours)
+        paints = [BOLD, *map(_colour, workers)]
+        lines = [cut(line, width) for line in head]
+        lines[0] = paint(lines[0], BOLD)
         lines.append("")
         for row, request, colour in zip(rows, what, paints, strict=True):
             cells = [
                 cell.ljust(size) if title == "STATE" else cell.rjust(size)
                 for cell, size, title in zip(row, widths, titles, strict=True)
             ]
-            line = _cut(f"{'  '.join(cells)}  {_cut(request, room)}".rstrip(), width)
-            lines.append(_paint(line, colour, colours))
+            line = cut(f"{'  '.join(cells)}  {cut(request, room)}".rstrip(), width)
+            lines.append(paint(line, colour) if colour else line)
         return lines
 
     def _row(self, one: WorkerReading) -> tuple[str, ...]:
@@ -263,43 +263,8 @@ def _request(one: WorkerReading) -> str:
 def _colour(one: WorkerReading) -> str:
     busy = one.doing.seconds if one.doing else 0.0
     if busy >= _HUNG_SECONDS:
-        return _RED
-    return _YELLOW if busy >= _SLOW_SECONDS or one.phase != "ready" else ""
-
-
-def shown_seconds(seconds: float | None) -> str:
-    """``870 us``, ``1.2 ms``, ``30 s``: two digits are enough."""
-    if seconds is None:
-        return "-"
-    for factor, unit in ((1e-6, "us"), (1e-3, "ms")):
-        if seconds < 999.5 * factor:
-            return f"{seconds / factor:.{1 if seconds < 9.95 * factor else 0}f} {unit}"
-    return f"{seconds:.{1 if seconds < 9.95 else 0}f} s"
-
-
-def shown_age(seconds: float) -> str:
-    """``42 s``, ``3 min 20 s``, ``5 h 7 min``, ``12 d 3 h``."""
-    left = max(0, int(seconds))
-    for (large, big), (small, little) in pairwise(
-        ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    ):
-        if left >= large:
-            return f"{left // large} {big} {left % large // small} {little}"
-    return f"{left} s"
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"[: max(0, width)]
-
-
-def _paint(text: str, colour: str, colours: bool) -> str:
-    return f"{colour}{text}{_PLAIN}" if colours and colour else text
-
-
-def _colours() -> bool:
-    """Colours are for terminals, and not for those who want none (no-color.org)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
+        return RED
+    return YELLOW if busy >= _SLOW_SECONDS or one.phase != "ready" else ""
 
 
 @contextmanager

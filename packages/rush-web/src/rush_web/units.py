@@ -5,6 +5,7 @@ Each reader takes text and raises `ValueError` that says what would have been ri
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -100,6 +101,37 @@ def shown_size(count: int) -> str:
         if count and count % _BYTES[unit] == 0:
             return f"{count // _BYTES[unit]}{name}"
     return str(count)
+
+
+def shown_seconds(seconds: float | None) -> str:
+    """``870 us``, ``1.2 ms``, ``30 s``: two digits are enough."""
+    if seconds is None:
+        return "-"
+    for factor, unit in ((1e-6, "us"), (1e-3, "ms")):
+        if seconds < 999.5 * factor:
+            return f"{seconds / factor:.{1 if seconds < 9.95 * factor else 0}f} {unit}"
+    return f"{seconds:.{1 if seconds < 9.95 else 0}f} s"
+
+
+def shown_age(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``5 h 7 min``, ``12 d 3 h``."""
+    left = max(0, int(seconds))
+    for (large, big), (small, little) in pairwise(
+        ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    ):
+        if left >= large:
+            return f"{left // large} {big} {left % large // small} {little}"
+    return f"{left} s"
+
+
+def rounded_size(count: float) -> str:
+    """Bytes for people, in two or three digits: ``870 B``, ``1.2 KiB``, ``34 MiB``."""
+    units = ["TiB", "GiB", "MiB", "KiB", "B"]
+    while count >= 999.5 and len(units) > 1:
+        units.pop()
+        count /= 1024
+    unit = units[-1]
+    return f"{count:.{1 if unit != 'B' and count < 9.95 else 0}f} {unit}"
 
 
 def _quantity(text: str) -> tuple[float, str]:

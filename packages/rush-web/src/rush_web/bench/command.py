@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..programs import load_server
 from ..server import WebServer
-from ..top import shown_seconds
+from ..units import shown_seconds
 from .client import Load, NoAnswer, ask_once, load
 from .subject import Subject, queued_seconds, subject
 
