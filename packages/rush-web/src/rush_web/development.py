@@ -1,6 +1,7 @@
 """Development: what tells of a mistake, at a price that only a developer pays."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rush_http import Headers, HttpServer, Protocol
@@ -16,7 +17,10 @@ from .routing import Handler, Route
 
 if TYPE_CHECKING:
     from epollserver import Connection
+    from rush_http import Exchange
     from rush_loader import Mounts
+
+    from .dev.lines import RequestLines
 
 
 class StaleRequest(RuntimeError):
@@ -33,7 +37,7 @@ class DevelopmentManager(HandlersManager):
     For development: it takes longer, and raises `StaleRequest` where another one would mix up two
     requests.  Where no error handler is, clients on this machine get pages that explain: what
     failed, where, with which values, or why no route was picked.  With `live`, pages hear of saved
-    files and of restarts, by a script that is put into them.
+    files and of restarts, by a script that is put into them.  `lines` is told who has answered.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class DevelopmentManager(HandlersManager):
         loader: "Loader | Mounts",
         http_server: HttpServer,
         live: bool = False,
+        lines: "RequestLines | None" = None,
         **options: Any,
     ) -> None:
         from .dev.answers import Explanations  # production never needs it
@@ -53,6 +58,7 @@ class DevelopmentManager(HandlersManager):
         routes = list(handlers)
         self._kind = _Fresh
         self._live = live
+        self._lines = lines
         more: list[Route] = []
         version = ""
         if live:
@@ -91,9 +97,18 @@ class DevelopmentManager(HandlersManager):
         # If nothing is found
         handled_by = "an error handler" if kept is None else named(kept.handler)
         request = self._request = self._fresh(handled_by)
+        exchange: Exchange = conn.data
+        head = exchange.head
+        if kept is not None:
+            request.source = self._short_name(kept.handler)
+        lines = self._lines
+        missed = None if lines is None else _misses(self._loader)
         try:
             super().__call__(body, conn, protocol, method, path, query, headers, kept)
         finally:
+            if lines is not None:
+                on_disk = None if missed is None else _misses(self._loader) != missed
+                lines.handled(conn, head, request.source, on_disk=on_disk)
             request.__class__ = _Stale
 
     def tell_trouble(self, text: str) -> None:
@@ -112,22 +127,35 @@ class DevelopmentManager(HandlersManager):
             self._common,
             encode_json=self._encode_json,
         )
-        request.handled_by = handled_by
+        request.handled_by, request.source = handled_by, ""
         return request
 
     def _find(self, request: Request) -> Handler:
         handler = super()._find(request)
         assert isinstance(request, _Fresh)
         request.handled_by = named(handler)
+        request.source = self._short_name(handler)
         return handler
+
+    def _short_name(self, handler: Handler) -> str:
+        return "" if self._lines is None else self._lines.short_name(handler)
 
 
 class _Fresh(Request):
     """A request whose handler has not ended."""
 
-    __slots__ = ("handled_by",)
+    __slots__ = ("handled_by", "source")
 
     handled_by: str
+    source: str
+    """In a word: who answers."""
+
+
+def _misses(loader: "Loader | Mounts") -> int | None:
+    """How often its caches had to look on the disk, if they count that."""
+    with suppress(TypeError):
+        return loader.stats().misses
+    return None
 
 
 class _Stale(_Fresh):

@@ -180,6 +180,8 @@ class WebServer(Group):
         self.root_path = root_path
         self.live = False
         """Whether pages reload when what they are made of is saved; in development only."""
+        self.request_lines = False
+        """Whether each request is a line in the terminal; in development only."""
         self.changes: Changes | None = None
         """What a reload follows by itself, in development."""
         self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from epollserver import bind
 from rush_http import HttpServer, OnMessageComplete
@@ -97,7 +97,9 @@ def make_worker(
         exclusive=exclusive,
     )
     kind = DevelopmentManager if server.development else HandlersManager
-    more = {"live": server.live} if server.development else {}
+    more: dict[str, Any] = {}
+    if server.development:
+        more = {"live": server.live, "lines": watched and watched.lines}
     manager = kind(
         server.routes if watched is None else watched.routes(),
         server.error_handlers,

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from rush_http import (
@@ -25,6 +25,7 @@ from .slots import LOST_LINES, STATUSES
 if TYPE_CHECKING:
     import ssl
 
+    from .dev.lines import RequestLines
     from .server import WebServer
     from .worker import Link
 
@@ -43,6 +44,12 @@ class Watched:
         self._access_log = access_log
         self._status = status
         self._http_server: HttpServer | None = None
+        self.lines: RequestLines | None = None
+        """What shows each request in the terminal, in development."""
+        if server.development and server.request_lines:
+            from .dev import lines
+
+            self.lines = lines.RequestLines()
         self.box = BlackBox(link.slot, link.number)
         self._pages = Pages(link.slots, self._tick)
 
@@ -59,7 +66,7 @@ class Watched:
         """The server, which tells of its answers, or counts them, if anybody wants to know."""
         counted = self._server.metrics is not None or self._status is not None
         kind: Callable[..., HttpServer] = CountedServer if counted else HttpServer
-        if self._access_log is not None:
+        if self._access_log is not None or self.lines is not None:
             kind = partial(ObservedServer, on_answers=_nobody)
         http_server = self._http_server = kind(
             sock,
@@ -69,14 +76,22 @@ class Watched:
             proxies=proxies,
             exclusive=exclusive,
         )
-        if isinstance(http_server, ObservedServer) and self._access_log is not None:
-            start, loop = self._access_log.start, http_server.epoll.loop
-            log = start(loop, self._lost, is_behind=proxies is not None)
-            # From what the log has to know anyway: one server cannot be of both kinds.
-            counts = counting_statuses(self.box.slot)
-            http_server.on_answers = _both(counts, log) if counted else log
+        if isinstance(http_server, ObservedServer):
+            http_server.on_answers = self._observers(http_server, counted, proxies is not None)
         http_server.on_sweep = self._tick
         return http_server
+
+    def _observers(self, server: ObservedServer, counted: bool, is_behind: bool) -> OnAnswers:
+        """All who want to know of answers."""
+        loop, observers = server.epoll.loop, list[OnAnswers]()
+        if counted:
+            # From what the others have to know anyway: one server cannot be of both kinds.
+            observers.append(counting_statuses(self.box.slot))
+        if self._access_log is not None:
+            observers.append(self._access_log.start(loop, self._lost, is_behind=is_behind))
+        if self.lines is not None:
+            observers.append(self.lines.start(loop))
+        return reduce(_both, observers)
 
     def routes(self) -> list[Route]:
         """Those of the program, and those of the pages."""
