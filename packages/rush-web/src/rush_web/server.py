@@ -4,9 +4,10 @@ import contextlib
 import logging
 import os
 import resource
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast
 
 from epollserver import bind as bind_socket
 from rush_http import HttpServer, Limits
@@ -14,6 +15,7 @@ from rush_loader import Loader, Mounts
 
 from .access_log import AccessLog
 from .application import WsgiCallable
+from .banner import Banner, facts_of
 from .blocking import QUEUE, THREADS
 from .changes import Changes
 from .check import Problem, find_problems
@@ -21,7 +23,6 @@ from .config import configure
 from .crew import START_FAILED
 from .explain import Explanation, explain
 from .failures import ErrorKind, check_error_kind
-from .files import place_of
 from .groups import Group
 from .jsons import EncodeJson, JsonName
 from .logs import also_reopened
@@ -32,7 +33,7 @@ from .privileges import Owner, find_owner
 from .reload import Upstream
 from .routing import Handler
 from .serving import QUICK_GRACE, make_worker, serve
-from .sockets import CannotListen, Sockets, addresses_of, shown_address
+from .sockets import CannotListen, Sockets, addresses_of
 from .titles import set_title
 from .tls import make_context
 
@@ -97,6 +98,9 @@ class WebServer(Group):
     Raises `ValueError` for options that make no sense, `RuntimeError` for a package that is not
     there.
     """
+
+    why_not: ClassVar[str] = ""
+    """Why no server can run just now; empty if it can."""
 
     def __init__(
         self,
@@ -262,6 +266,8 @@ class WebServer(Group):
         on_startup callback failed or not even the first worker could start, with the reason in the
         log; nothing is left running then.
         """
+        if self.why_not:
+            raise RuntimeError(self.why_not)
         configure(self, environ)
         owner = self._check()
         upstream = Upstream.find()
@@ -361,7 +367,7 @@ class WebServer(Group):
             stack.callback(sockets.close)
             access_log = self._access_log(stack, owner)
             status = self._status_address(stack)
-            banner = self._banner(sockets, status)
+            banner = Banner(facts_of(self, sockets, status, loader))
             if self.pid_file is not None and upstream is None:
                 stack.enter_context(PidFile(self.pid_file))
             _raise_descriptor_limit(self.max_conns)
@@ -406,20 +412,6 @@ class WebServer(Group):
             raise CannotListen(error.errno, error.strerror) from error
         return host, sock.getsockname()[1]
 
-    def _banner(self, sockets: Sockets, status: tuple[str, int] | None) -> str:
-        scheme = "http" if self.certfile is None else "https"
-        where = dict.fromkeys(shown_address(sock, scheme) for _, sock in sockets.held())
-        what = []
-        if self.routes or (self.files is None and self.wsgi is None):
-            what.append(f"{len(self.routes)} route{'' if len(self.routes) == 1 else 's'}")
-        if self.wsgi is not None:
-            what.append("a WSGI application")
-        if self.files is not None:
-            what.append(f"the files{place_of(self)} below {self.files}")
-        workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
-        state = "" if status is None else f" Its state is at http://{status[0]}:{status[1]}/."
-        return f"Rush serves {' and '.join(what)} at {', '.join(where)} with {workers}.{state}"
-
     def _check(self) -> Owner:
         """Raise `ValueError` for options that make no sense; also for those changed since."""
         check_options(self)
@@ -428,8 +420,9 @@ class WebServer(Group):
 
 def say(text: str) -> None:
     """Print and flush; that nobody reads it stops no server."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     with contextlib.suppress(OSError, ValueError):
-        print(text, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 class _Once:

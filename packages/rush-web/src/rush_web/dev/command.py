@@ -1,33 +1,35 @@
 """``rush dev``: the program with one worker, begun anew when one of its files is saved."""
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from epollserver import Loop
 
-from ..changes import Changes
 from ..crew import START_FAILED
+from ..paint import BOLD, GREEN, RED, YELLOW, Paint, width_of
 from ..programs import LoadFailed, Mistake, load_server
 from ..reload import Upstream
 from ..server import WebServer, say
 from ..spare import import_ahead
-from .failure import is_own
+from ..units import shown_seconds
+from ..uptime import age, begins_anew
+from .desk import Desk, stamp
+from .keys import Keys
 from .live import VERSION as _VERSION  # noqa: F401 - made before the workers are forked
+from .own import is_own_source, noting_reads, own_modules
 from .viewers import VARIABLE, networks_of
 
 # What a server in development imports later: a spare program has it before.
-_LATER = ("rush_web.dev.answers", "rush_web.dev.live")
+_LATER = ("rush_web.dev.answers", "rush_web.dev.lines", "rush_web.dev.live")
 
 
-def begin(options: argparse.Namespace) -> WebServer:
-    """The server that the command names, as it is in development.
+def begin(options: argparse.Namespace) -> tuple[WebServer, Callable[[str], str]]:
+    """The server that the command names, as it is in development, and what to say when it serves.
 
     If its module fails, this waits for a save, and begins this process anew; where a version before
     serves, it ends with status 3 instead, and leaves the waiting to that.
@@ -43,69 +45,91 @@ def begin(options: argparse.Namespace) -> WebServer:
         networks_of(os.environ.get(VARIABLE, ""))
     except ValueError as error:
         raise Mistake(str(error)) from error
+    if Paint(sys.stderr).colours:
+        from .notes import colour_logs
+
+        colour_logs()
+    read: set[str] = set()
     try:
-        server = load_server(options.server)
+        with noting_reads(os.getcwd(), read):
+            server = load_server(options.server)
     except (LoadFailed, Mistake) as error:
         if not again and isinstance(error, Mistake):
             raise
-        _wait_for_save(error, began)
+        _wait_for_save(error, read, began)
     server.development = True
     server.live = True
+    server.request_lines = True
     server.workers = 1
-    server.changes = Changes(own_files, _tell, began)
-    options.ready = partial(_ready_again, waited) if again else _ready
-    return server
+    desk = server.changes = Desk(lambda: own_modules() | read, tell_of_changes, began)
+    return server, partial(_restarted, waited) if again else desk.greet
 
 
-def own_files() -> set[str]:
-    """The files of the modules of the application: no libraries, and nothing of the server."""
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    return {os.path.abspath(file) for file in files if file and _is_source(file)}
-
-
-def _is_source(file: str) -> bool:
-    return file.endswith(".py") and is_own(os.path.abspath(file))  # not ``<frozen importlib>``
-
-
-def _wait_for_save(error: LoadFailed | Mistake, began: float) -> None:
+def _wait_for_save(error: LoadFailed | Mistake, read: set[str], began: float) -> None:
     cause = error.__cause__
     upstream = Upstream.find()
-    told = _told(cause) if isinstance(error, LoadFailed) and cause else f"{error}"
-    say(f"\n{told}")
-    files = own_files() | set(_files_of(cause))
+    paint = Paint()
+    files = own_modules() | read | set(_files_of(cause))
+    say("\n".join(["", *_told(error, paint)]))
     if upstream is not None:
-        say("The version before goes on. A save begins anew.")
+        what, *where = _told(error, Paint.plain())
+        upstream.trouble("\n".join([*where, what]).lstrip())  # pages show its last line first
+        say(f"{paint('The version before goes on.', BOLD, YELLOW)} A save begins anew.\n")
         upstream.made_of(files)
-        upstream.trouble(told)
         raise SystemExit(START_FAILED) from error
-    say("Nothing is served yet. A save begins anew, Ctrl-C ends.")
-    loop = Loop()
-    loop.on_signal(signal.SIGINT, lambda: os._exit(130))
-    changes = Changes(lambda: files, _tell, began)
-    changes.watch(loop, loop.stop)
-    loop.run()
-    changes.close()
-    loop.close()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def _told(error: BaseException) -> str:
-    """The traceback, of the application's own frames."""
-    told = traceback.TracebackException.from_exception(error)
-    told.stack = traceback.StackSummary.from_list(
-        [frame for frame in told.stack if _is_source(frame.filename)]
+    keys = Keys.find() is not None
+    say(
+        f"{paint('Nothing is served yet.', BOLD, RED)} A save begins anew, "
+        f"{'r tries again, q' if keys else 'Ctrl-C'} ends.\n"
     )
-    return "".join(told.format()).rstrip()
+    status = _wait(files, began)
+    if status is not None:
+        raise SystemExit(status)
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], begins_anew())
+
+
+def _wait(files: Iterable[str], began: float) -> int | None:
+    """Wait until one of the files has changed; else the status to end with."""
+    status: int | None = None
+
+    def end(with_status: int) -> None:
+        nonlocal status
+        status = with_status
+        loop.stop()
+
+    loop = Loop()
+    desk = Desk(lambda: files, tell_of_changes, began)
+    try:
+        loop.on_signal(signal.SIGINT, lambda: end(128 + signal.SIGINT))
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            loop.on_signal(signum, lambda: end(0))
+        desk.watch(loop, loop.stop)
+        loop.run()
+    finally:
+        desk.close()
+        loop.close()
+    return status
+
+
+def _told(error: LoadFailed | Mistake, paint: Paint) -> list[str]:
+    if isinstance(error, Mistake) or error.__cause__ is None:
+        return [f"{error}"]
+    from .told import told  # nobody needs it as long as all is well
+
+    return told(error.__cause__, paint, width_of())
 
 
 def _files_of(error: BaseException | None) -> Iterator[str]:
     """The files that an exception speaks of: it may be any of them that is to be saved."""
     if error is None:
         return
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if _is_source(frame.f_code.co_filename):
-            yield os.path.abspath(frame.f_code.co_filename)
-    if isinstance(error, SyntaxError) and error.filename and _is_source(error.filename):
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if is_own_source(file):
+            yield os.path.abspath(file)
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename and is_own_source(error.filename):
         yield os.path.abspath(error.filename)
     if isinstance(error, ModuleNotFoundError) and error.name:
         path = os.path.join(sys.path[0], *error.name.split("."))
@@ -113,23 +137,13 @@ def _files_of(error: BaseException | None) -> Iterator[str]:
         yield os.path.join(path, "__init__.py")
 
 
-def _tell(paths: Iterable[str]) -> None:
+def tell_of_changes(paths: Iterable[str]) -> None:
+    """Say what was saved."""
+    paint = Paint()
     names = ", ".join(os.path.relpath(path) for path in paths)
-    say(f"{time.strftime('%H:%M:%S')} {names} changed")
+    say(f"{stamp(paint)}  {paint(names, YELLOW)} changed")
 
 
-def _ready(banner: str) -> None:
-    say(f"{banner}\nIn development: a save restarts it, errors are explained. Ctrl-C stops it.")
-
-
-def _ready_again(waited: float, banner: str) -> None:
-    say(f"{time.strftime('%H:%M:%S')} restarted in {(age() - waited) * 1000:.0f} ms")
-
-
-def age() -> float:
-    """How many seconds this process has run, to a hundredth; 0 if that is not to be had."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        with open("/proc/self/stat") as stat:
-            ticks = int(stat.read().rpartition(")")[2].split()[19])  # field 22: proc_pid_stat(5)
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return 0.0
+def _restarted(waited: float, banner: str) -> str:
+    paint = Paint()
+    return f"{stamp(paint)}  {paint(f'restarted in {shown_seconds(age() - waited)}', GREEN)}"

@@ -3,18 +3,12 @@
 import linecache
 import os
 import sys
-import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
-from typing import Final
 
-import epollserver
-import rush_http
-import rush_loader
-
+from .own import LIBRARIES, is_ours, is_own
 from .secrets import shown, without_secrets
 
 _AROUND = 5
@@ -127,7 +121,7 @@ def _frames(trace: TracebackType | None) -> Iterator[Frame]:
         code = trace.tb_frame.f_code
         calls.append((trace.tb_frame, trace.tb_lineno, _columns(code, trace.tb_lasti)))
         trace = trace.tb_next
-    while calls and _is_ours(calls[0][0].f_code.co_filename) and len(calls) > 1:
+    while calls and is_ours(calls[0][0].f_code.co_filename) and len(calls) > 1:
         del calls[0]
     if len(calls) > _MOST_FRAMES:
         calls[_MOST_FRAMES // 2 : -_MOST_FRAMES // 2] = []
@@ -182,34 +176,10 @@ def _in_characters(
     return first, last
 
 
-_OURS: Final = tuple(
-    f"{Path(str(module.__file__)).absolute().parent}{os.sep}"
-    for module in (epollserver, rush_http, rush_loader, sys.modules[__package__.rpartition(".")[0]])
-)
-_PATHS = sysconfig.get_paths()
-_LIBRARIES: Final = tuple(
-    os.path.realpath(_PATHS[name]) + os.sep
-    for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    if name in _PATHS
-)
-
-
-def _is_ours(file: str) -> bool:
-    return file.startswith(_OURS)
-
-
-def is_own(file: str) -> bool:
-    """Whether a file is the application's."""
-    if file.startswith("<") or _is_ours(file):
-        return False
-    real = os.path.realpath(file)
-    return not real.startswith(_LIBRARIES) and f"{os.sep}site-packages{os.sep}" not in real
-
-
 def _short(file: str) -> str:
     """A path as people know it: from the current folder, or from where libraries are."""
     here = os.getcwd() + os.sep
-    for folder in (here, *sorted(_LIBRARIES, key=len, reverse=True)):
+    for folder in (here, *sorted(LIBRARIES, key=len, reverse=True)):
         if file.startswith(folder):
             return file[len(folder) :]
     return file
