@@ -1,5 +1,6 @@
 """Development: what tells of a mistake, at a price that only a developer pays."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -71,11 +72,11 @@ class DevelopmentManager(HandlersManager):
             more = self._pages.routes()
         super().__init__([*more, *routes], err_handlers, redirects, loader, http_server, **options)
         files: str | None = options.get("files")
-        where = f" of {loader.root}" if isinstance(loader, Loader) else ""
+        where = f": {os.path.relpath(loader.root)} is served" if isinstance(loader, Loader) else ""
         self._failures.built_in = Explanations(
             viewers,
             routes,
-            "" if files is None else f"There is no such file{where} below {files}, either.",
+            "" if files is None else f"There is no such file either{where} below {files}.",
             version=version,
         )
         self._loader = loader

@@ -84,7 +84,8 @@ def _curl(request: "Incoming", target: str) -> str:
         words += ["-X", request.method]
     words.append(f"http://{host}{target}")
     for name, value in request.headers.items():
-        if name.lower() not in _NOT_REPEATED:
+        # What browsers tell of themselves (``Sec-Fetch-Mode``, ``Sec-CH-UA``) makes it long only.
+        if name.lower() not in _NOT_REPEATED and not name.lower().startswith("sec-"):
             words += ["-H", f"{name}: {HIDDEN if is_secret(name) else value}"]
     if request.body:
         words += ["--data-binary", _body(request.body)]

@@ -73,7 +73,8 @@ def _wait_for_save(error: LoadFailed | Mistake, read: set[str], began: float) ->
     say("\n".join(["", *_told(error, paint)]))
     if upstream is not None:
         what, *where = _told(error, Paint.plain())
-        upstream.trouble("\n".join([*where, what]).lstrip())  # pages show its last line first
+        shown = "\n".join([*where, what]).lstrip()  # pages show its last line first
+        upstream.trouble(shown.replace(os.getcwd() + os.sep, ""))
         say(f"{paint('The version before goes on.', BOLD, YELLOW)} A save begins anew.\n")
         upstream.made_of(files)
         raise SystemExit(START_FAILED) from error

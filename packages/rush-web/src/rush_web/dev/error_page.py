@@ -39,7 +39,8 @@ def error_page(
         f"<h1>{escape(_first_line(failure.message)) or escape(failure.kind)}</h1>\n"
         f"{_rest(failure.message)}{_notes(failure)}"
         f'<p class="mono">{escape(asked.line)}</p>\n'
-        '<div class="tools"><button type="button" id="copy" hidden>Copy as text</button></div>\n'
+        f'<div class="tools">{_editor_button(failure, pattern)}'
+        '<button type="button" id="copy" hidden>Copy as text</button></div>\n'
         f"</header>\n{_traceback(failure, pattern)}{_causes(failure, pattern)}{_request(asked)}"
         "<h2>Repeat it</h2>\n"
         f'<pre class="block"><code>{escape(asked.curl)}</code></pre>\n'
@@ -116,16 +117,30 @@ def _traceback(failure: Failure, pattern: str | None) -> str:
 
 def _frame(frame: Frame, pattern: str | None, *, is_open: bool = False) -> str:
     place = f"{frame.shown_file}:{frame.line}"
-    link = ""
-    if pattern is not None and os.path.isabs(frame.file):
-        href = pattern.replace("{file}", quote(frame.file)).replace("{line}", str(frame.line))
-        link = f'<p><a href="{escape(href)}">Open in the editor</a></p>\n'
+    href = _editor_link(frame, pattern)
+    link = f'<p><a href="{escape(href)}">Open in the editor</a></p>\n' if href else ""
     return (
         f'<details class="{"own" if frame.own else "library"}"{" open" if is_open else ""}>'
         f"<summary><code>{escape(frame.function)}</code> "
         f'<span class="where mono">{escape(place)}</span></summary>\n'
         f"{_source(frame)}{link}{_values('Local variables', list(frame.values))}</details>\n"
     )
+
+
+def _editor_link(frame: Frame, pattern: str | None) -> str:
+    if pattern is None or not os.path.isabs(frame.file):
+        return ""
+    return pattern.replace("{file}", quote(frame.file)).replace("{line}", str(frame.line))
+
+
+def _editor_button(failure: Failure, pattern: str | None) -> str:
+    """Where it failed, in the editor."""
+    for frame in failure.own_frames[:1]:
+        href = _editor_link(frame, pattern)
+        if href:
+            place = f"{os.path.basename(frame.file)}:{frame.line}"
+            return f'<a href="{escape(href)}">Open {escape(place)} in the editor</a>'
+    return ""
 
 
 def _source(frame: Frame) -> str:

@@ -1,5 +1,6 @@
 """Missing: why no route has taken a request, route by route, the nearest first."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -33,12 +34,17 @@ def misses(routes: Iterable[Route], method: str, path: str) -> list[Miss]:
         Miss(
             ", ".join(sorted(route.methods)),
             "any path" if route.path == ANY_PATH else route.path,
-            named(route.handler),
+            _place(route.handler),
             *_reason(route, method, path),
         )
         for route in routes
     ]
     return sorted(found, key=lambda miss: -miss.nearness)[:MOST_ROUTES]
+
+
+def _place(function: object) -> str:
+    """Its name, and its place from the current folder on."""
+    return named(function).replace(f"({os.getcwd()}{os.sep}", "(")
 
 
 def _reason(route: Route, method: str, path: str) -> tuple[str, float]:
@@ -49,7 +55,7 @@ def _reason(route: Route, method: str, path: str) -> tuple[str, float]:
     if method not in takes:
         return f"the path fits, but it is for {', '.join(sorted(route.methods))}, not {method}", 1.0
     if route.filter is not None:
-        return f"the path fits, but its filter {named(route.filter)} says no", 1.0
+        return f"the path fits, but its filter {_place(route.filter)} says no", 1.0
     return "it fits: another one goes first", 1.0
 
 

@@ -6,6 +6,9 @@ from html import escape
 from ..pages import Page, page
 from .missing import Miss
 
+_NEAR = ' class="near"'
+_NEAR_FROM = 0.6
+
 
 def missing_page(
     status: int, line: str, found: Sequence[Miss], files: str = "", *, version: str = ""
@@ -47,7 +50,8 @@ def _table(found: Sequence[Miss]) -> str:
     if not found:
         return "<p>There are no routes.</p>\n"
     rows = "".join(
-        f'<tr><td class="mono">{escape(miss.methods)}</td>'
+        f"<tr{_NEAR if miss.nearness >= _NEAR_FROM else ''}>"
+        f'<td class="mono">{escape(miss.methods)}</td>'
         f'<td class="mono">{escape(miss.path)}</td><td>{escape(miss.reason)}<br>'
         f'<span class="note mono">{escape(miss.handler)}</span></td></tr>\n'
         for miss in found

@@ -1,6 +1,6 @@
 """The page of a directory: names, sizes, dates; sorted by links, so that no script is needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from html import escape
 from typing import Final, Literal
@@ -31,22 +31,35 @@ def listing_page(listing: Listing, sort: str = "name", *, descending: bool = Fal
     rows = [] if listing.path == "/" else [_UP]
     rows += map(_row, items)
     heads = "".join(_head(column, sort, descending) for column in _TITLES)
-    count = f"{len(items):,} {'entry' if len(items) == 1 else 'entries'}"
+    count = _count(items)
     if listing.truncated:
         count += ", and more that are not shown"
     main = (
         f'<nav aria-label="Path"><h1>{_crumbs(listing.path)}</h1></nav>\n'
         f'<table id="listing">\n<caption>{count}</caption>\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table>\n"
-        + ("" if items else "<p>This folder is empty.</p>\n")
+        + ("" if items else '<p class="empty">This folder is empty.</p>\n')
     )
     return page(f"Index of {listing.path}", main, scripts=("listing.js",), kind="listing")
 
 
 _UP = (
-    '<tr class="directory" data-up><td><a href="../">../<span class="note">'
-    " parent folder</span></a></td><td></td><td></td></tr>\n"
+    '<tr class="directory" data-up><td><a href="../">Parent folder</a></td>'
+    "<td></td><td></td></tr>\n"
 )
+
+
+def _count(items: Sequence[Item]) -> str:
+    """``2 folders, 1 file, 3.4 KiB``."""
+    files = [item for item in items if item.kind != "directory"]
+    parts = [
+        f"{count:,} {noun}{'' if count == 1 else 's'}"
+        for count, noun in ((len(items) - len(files), "folder"), (len(files), "file"))
+        if count
+    ]
+    if files:
+        parts.append(shown_size(sum(item.size for item in files)))
+    return ", ".join(parts) or "Empty"
 
 
 def _row(item: Item) -> str:

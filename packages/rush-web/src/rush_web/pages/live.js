@@ -37,9 +37,9 @@
         font: 15px/1.5 system-ui, sans-serif; padding: .8rem 1.2rem; max-height: 60vh;
         overflow: auto; box-shadow: 0 -6px 24px #0006; }
       h2 { font-size: 1rem; margin: 0; padding-right: 2.5rem; overflow-wrap: anywhere; }
-      p { margin: .3rem 0 0; color: #f3cfcb; }
+      p { margin: .2rem 0 0; color: #f3cfcb; }
       pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; margin: .6rem 0 0;
-        white-space: pre-wrap; overflow-wrap: anywhere; }
+        overflow-x: auto; }
       button { position: absolute; top: .6rem; right: .9rem; font: inherit; color: inherit;
         background: none; border: 1px solid #ffffff80; border-radius: 5px; cursor: pointer;
         width: 2rem; height: 2rem; }
@@ -55,7 +55,7 @@
     const lines = event.data.trimEnd().split("\n");
     add(section, "h2", lines.at(-1));
     add(section, "p", "This page is of the version before. The next save tries again.");
-    if (lines.length > 1) add(section, "pre", event.data).tabIndex = 0;
+    if (lines.length > 1) add(section, "pre", lines.slice(0, -1).join("\n")).tabIndex = 0;
     const close = add(section, "button", "\u00d7");
     close.setAttribute("aria-label", "Close");
     close.onclick = () => banner.remove();
