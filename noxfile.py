@@ -5,6 +5,7 @@ nox -s tests-3.12            the four packages on one Python
 nox -s tests -- rush-http    one package, on every Python
 nox -s fuzz -- 60            look for bytes that break the parser, for so many seconds
 nox -s docs                  the API reference, into dist/docs; the pictures anew
+nox -s screenshots           pictures of all that people see in a browser
 nox -s serve -- --port 8000  the example site, with options of `rush run`
 nox -s profile               write packages/rush-web/docs/budget.md
 nox -s release-check         whether the last commit can be released
@@ -272,6 +273,20 @@ def serve(session: nox.Session) -> None:
     options = ["--port", "9090", "--workers", "2", *session.posargs]
     with session.chdir("packages/rush-web/examples/site"):
         session.run("rush", "run", "app:server", *options)
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Make pictures of every page, light and dark, wide and narrow: in .nox, or in `--out FOLDER`.
+
+    Needs chromium and chromium-driver.  Other arguments choose among the pages.
+    """
+    out, chosen = pathlib.Path(session.cache_dir, "screenshots"), session.posargs
+    if chosen[:1] == ["--out"]:
+        out, chosen = pathlib.Path(chosen[1]), chosen[2:]
+    session.install("pytest", "selenium")
+    install(session, *PACKAGES)
+    session.run("python", "tests/screenshots/screenshots.py", str(out), *chosen)
 
 
 @nox.session
