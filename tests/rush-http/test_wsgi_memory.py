@@ -1,11 +1,13 @@
 """What a WsgiApp keeps from request to request must not be seen: answers are those of a new one."""
 
+import contextlib
 import json
+import threading
 
 import pytest
 
 from rawclient import RawClient, request
-from rush_http import HttpServer
+from rush_http import HttpServer, ObservedServer
 from rush_http.wsgi import WsgiApp
 from rush_http.wsgi.started import StartedMemo
 
@@ -121,3 +123,34 @@ def test_what_is_one_clients_is_not_kept():
     for number in range(3000):
         memo.started("200 OK", [("ETag", str(number))])
     assert 0 < len(memo.known) <= 1024
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_each_answer_is_told_to_who_observes(threads):
+    told = []
+    everything = threading.Event()
+
+    def on_answers(answers):
+        told.extend((head.path, int(status), size) for _, head, status, size, _, _ in answers)
+        if any(path == "/last" for path, _, _ in told):
+            everything.set()
+
+    def app(environ, start_response):
+        path = environ["PATH_INFO"]
+        if path == "/fails":
+            raise ValueError("the reason")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return iter([b"Hel", b"lo"]) if path == "/pieces" else [b"Hello"]
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(ObservedServer(("127.0.0.1", 0), on_answers=on_answers))
+        stack.enter_context(WsgiApp(app, server, threads))
+        server.run(threaded=True)
+        client = stack.enter_context(RawClient(server.address))
+        for path in ("/whole", "/whole", "/fails"):
+            client.get(path)
+        client.send(request("/pieces") + request("/whole") + request("/last"))
+        assert everything.wait(20)
+    assert told[:2] == [("/whole", 200, 5)] * 2
+    assert told[2][:2] == ("/fails", 500)
+    assert told[3:] == [("/pieces", 200, 5), ("/whole", 200, 5), ("/last", 200, 5)]
