@@ -10,6 +10,7 @@ import pytest
 
 from programs import eventually
 from rawclient import request
+from rush_http import NotFound
 from rush_web import WebServer
 
 APP = """
@@ -159,6 +160,33 @@ def test_routes_go_before_the_application(development, threads):
     assert server.explain("GET", "/new").kind == "application"
     assert server.explain("GET", "/own").kind == "handler"
     assert server.explain("POST", "/own").kind == "method"
+
+
+@pytest.mark.parametrize("route", [None, "/user/<id>"], ids=["asked at once", "after the routes"])
+@pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(2, "x"), NotFound("x")])
+def test_what_the_application_raises(route, error, caplog):
+    """It is a bug, also what would mean 404 if a handler of ours had raised it."""
+
+    def application(environ, start_response):
+        raise error
+
+    server = WebServer(wsgi=application)
+
+    @server.error_handler(500)
+    def failed(request):
+        request.response(f"sorry: {request.path}")
+
+    if route is not None:
+        server.get(route)(lambda request: "user")
+    with server.test_client(raise_exceptions=False) as client:
+        for path in ("/a", "/a", "/b"):
+            answer = client.get(path)
+            if isinstance(error, NotFound):
+                assert answer.status == 404
+            else:
+                assert (answer.status, answer.text) == (500, f"sorry: {path}")
+                assert "Traceback" in caplog.text
+            caplog.clear()
 
 
 def test_options_that_make_no_sense():

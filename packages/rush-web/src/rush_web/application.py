@@ -7,6 +7,7 @@ from rush_http import BodyReceiver, Head, HttpServer, Limits, OnHeadComplete, On
 from rush_http.wsgi import WsgiApp
 
 from .request import Request
+from .routing import Handler
 
 if TYPE_CHECKING:
     from epollserver import Connection
@@ -33,7 +34,7 @@ class Application:
         app = server.wsgi
         assert app is not None
         limit = server.limits.body_bytes
-        self._wsgi = wsgi = WsgiApp(
+        self.asked = wsgi = WsgiApp(
             app,  # type: ignore[arg-type]
             http_server,
             server.threads,
@@ -43,23 +44,31 @@ class Application:
             install=False,
             handle=handle,
         )
+        """What answers without a look at the routes; what it raises is for `failing`."""
 
         def ask(request: Request) -> None:
-            wsgi(
-                request.body,
-                request.conn,
-                request.protocol,
-                request.method,
-                request.path,
-                request.query,
-                request.headers,
-            )
+            message = request.body, request.conn, request.protocol, request.method
+            try:
+                wsgi(*message, request.path, request.query, request.headers)
+            except FileNotFoundError as error:
+                raise _bug(error) from error
 
         # For `rush top` and the log.
         ask.__module__ = getattr(app, "__module__", "")
         ask.__qualname__ = getattr(app, "__qualname__", type(app).__qualname__)
         self.ask = ask
         self.close = wsgi.close
+
+    @staticmethod
+    def failing(error: Exception) -> Handler:
+        """A handler that raises what the application has raised."""
+
+        def fail(request: Request) -> None:
+            if isinstance(error, FileNotFoundError):
+                raise _bug(error) from error
+            raise error
+
+        return fail
 
     def bodies(
         self, may_be_others: Callable[[str], bool], others: OnHeadComplete | None
@@ -68,7 +77,7 @@ class Application:
 
         ``may_be_others(path)``: whether something else may answer there.
         """
-        wsgi = self._wsgi
+        wsgi = self.asked
 
         def on_head_complete(conn: "Connection", head: Head) -> BodyReceiver | int | None:
             if may_be_others(head.path):
@@ -76,3 +85,8 @@ class Application:
             return wsgi.on_head_complete(conn, head)
 
         return on_head_complete
+
+
+def _bug(error: FileNotFoundError) -> RuntimeError:
+    """What it is: to a handler of ours it would mean 404."""
+    return RuntimeError(f"the application has raised {error!r:.200}")

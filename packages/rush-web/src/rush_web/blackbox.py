@@ -91,10 +91,12 @@ class BlackBox:
         answer: OnMessageComplete,
         plain: "Mapping[str, Mapping[str, Handler]]",
         loop: "Loop",
+        otherwise: "Callable[[str], Handler | None]" = lambda path: None,
     ) -> OnMessageComplete:
         """The same callback, which notes each request first.
 
-        `plain`: the handlers that path and method decide; others are told by `picked`.
+        `plain`: the handlers that path and method decide; ``otherwise(path)``: who has a path that
+        is not there, if that is known.  Others are told by `picked`.
         """
         # Names that are local to the closure: attributes would cost as much again.
         since, clock, latencies = self.slot.times, monotonic, self._latencies
@@ -120,7 +122,8 @@ class BlackBox:
             if query != last_query or path != last_path or method != last_method:
                 if path != last_path or method != last_method:
                     last_method, last_path = method, path
-                    handler = plain.get(path, _NOTHING).get(method)
+                    handlers = plain.get(path)
+                    handler = otherwise(path) if handlers is None else handlers.get(method)
                 last_query = query
                 if handler is None or handler is not self._picked:
                     note(method, path, query, handler)

@@ -82,6 +82,7 @@ class DevelopmentManager(HandlersManager):
         self._loader = loader
         self._encode_json = self._request.encode_json
         self._picks.clear()  # so that each handler comes by `_find`
+        self._asked = None
 
     def __call__(
         self,

@@ -213,6 +213,12 @@ class Router:
         }
         """Handlers by path and method, where these two decide: the short way of `find`."""
 
+    @property
+    def all_plain(self) -> bool:
+        """Whether a path that is not in `plain` has no route."""
+        tree = self._tree
+        return self._any is None and not (tree.literal or tree.parameters or tree.rest)
+
     def find(self, request: "Request") -> Handler | None:
         """Return the handler, with the parameters in ``request.params``, or ``None``."""
         path, method = request.path, request.method
