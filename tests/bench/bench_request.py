@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from epollserver import Connection
-from rush_http import HttpServer
+from rush_http import Exchange, HttpServer
 from rush_loader import Loader
 from rush_web import HandlersManager, Request, Route
 
@@ -102,7 +102,7 @@ def main() -> None:
         wire = Wire(server.epoll, here.detach(), (here.family, here.type, here.proto))
         server._connected(wire)
         for name, requests in scenarios.items():
-            nanoseconds = cost(server._receive, wire, requests)
+            nanoseconds = cost(Exchange.receive, wire, requests)
             if "per request" in name:
                 nanoseconds /= 16
             print(f"{nanoseconds:8.0f} ns  {name}")

@@ -106,3 +106,8 @@ class VersionNotSupported(HttpError):
     """A major version of HTTP other than 1 (RFC 9110, 15.6.6)."""
 
     status = 505
+
+
+def plain_page(status: int) -> bytes:
+    """What a client reads that is told a status only."""
+    return f"{status} {REASONS.get(status, 'Error')}\n".encode("ascii")

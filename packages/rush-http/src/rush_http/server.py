@@ -119,7 +119,7 @@ class HttpServer(Answers):
         # Whether the client's word alone decides if its connection goes on.
         self.client_decides = self.limits.requests is None
         self.epoll.add_handler(self._connected, CONNECT)
-        self.epoll.add_handler(self._receive, DATA)
+        self.epoll.add_handler(self.exchange_class.receive, DATA)
         self.epoll.add_handler(self._drained, RESPONSE)
         self.epoll.add_handler(self._disconnected, DISCONNECT)
 
@@ -208,17 +208,6 @@ class HttpServer(Answers):
             origin_told(self, conn, header)
         if self._sweeper is None:
             self._sweeper = self.epoll.loop.call_later(self._sweep_seconds, self._sweep)
-
-    def _receive(self, conn: Connection, data: bytes) -> None:
-        exchange: Exchange = conn.data
-        if exchange.phase is IDLE:
-            # The short way: the request before, again.  `feed` is its plain twin.
-            head = exchange.parser.whole(data)
-            if head is not None:
-                exchange.dispatch(conn, head, b"")
-                return
-        if data:
-            exchange.feed(conn, data)
 
     def _drained(self, conn: Connection) -> None:
         conn.data.drained(conn)
