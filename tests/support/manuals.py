@@ -29,7 +29,7 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NAMED = re.compile(r"`([\w./-]+\.\w+)`[^`]*:\s*\Z")
 _STARTS = re.compile(r"(?:\w+=\S+ )*(?:python \S+\.py|rush (?:run|serve|dev|wsgi) )")
 _DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\d{4}-\d\d-\d\d[ T][\d:.,]+")
-_SECONDS = re.compile(r"\bin \d+\.\d+s\b")
+_SECONDS = re.compile(r"\bin \d+(?:\.\d+)? ?m?s\b")
 _PROGRAMS = {
     "python": "-W error",
     "rush": "-W error -m rush_web",

@@ -18,7 +18,7 @@ LAYERS = [
     ),
     (
         *("rush-http", "bytes to requests, and back"),
-        ["RequestParser.whole", "Exchange.dispatch"],
+        ["Exchange.receive", "RequestParser.whole"],
         ["HttpServer.respond"],
     ),
     (
