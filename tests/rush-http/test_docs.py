@@ -24,7 +24,8 @@ from tables import wrong_in
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "packages/rush-http"
 README = (PACKAGE / "README.md").read_text()
-PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```console\n(.*?)```", README, re.DOTALL)
+PAGES = "".join([README, *(page.read_text() for page in sorted(PACKAGE.glob("docs/*.md")))])
+PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```console\n(.*?)```", PAGES, re.DOTALL)
 DOORS = [rush_http, conditional, negotiation, wsgi]
 PUBLIC = [(name, getattr(door, name)) for door in DOORS for name in door.__all__]
 SECONDS = 20
@@ -73,7 +74,7 @@ def curl(*arguments, body=b""):
 
 
 def test_readme_has_programs():
-    assert len(PROGRAMS) == README.count("```python") == 9
+    assert len(PROGRAMS) == PAGES.count("```python") == 9
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")

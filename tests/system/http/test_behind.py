@@ -13,7 +13,7 @@ from proxying import Client, haproxy, needs_haproxy, needs_nginx, needs_stream, 
 from rawclient import PATIENCE, request
 from rush_http import FORWARDED_HEADERS, HttpServer, TrustedProxies
 
-README = (pathlib.Path(__file__).parents[3] / "packages/rush-http/README.md").read_text()
+PAGE = (pathlib.Path(__file__).parents[3] / "packages/rush-http/docs/behind-a-proxy.md").read_text()
 
 CLIENT = "127.0.0.9"
 SPOOFED = [
@@ -26,7 +26,7 @@ SPOOFED = [
     "X-Real-IP: 6.6.6.6",
 ]
 BLOCK = {
-    kind: re.search(rf"^```{kind}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[1]
+    kind: re.search(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
     for kind in ("nginx", "haproxy")
 }
 
