@@ -49,6 +49,13 @@ def test_the_test_command_is_what_ci_runs():
     assert check.strip() in (REPOSITORY / ".ci/run").read_text().splitlines()
 
 
+def test_what_was_measured_is_shown():
+    """A chart of the last comparison that is there (`nox -s bench`) stands in the README."""
+    assert ("](docs/speed.svg)" in README) == (REPOSITORY / "docs/speed.svg").exists()
+    table = "tests/bench/results/latest.md"
+    assert (f"]({table})" in README) == (REPOSITORY / table).exists()
+
+
 def test_the_tables_for_who_helps_are_there():
     page = (REPOSITORY / "docs/CONTRIBUTING.md").read_text()
     rows = re.findall(r"^\|.*`tests/.*$", page, re.MULTILINE)
