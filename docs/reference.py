@@ -23,7 +23,7 @@ MODULES = [
 
 def prepare() -> None:
     """Have there what pdoc looks for: names that are imported late, or for types only."""
-    epollserver.TlsConnection = epollserver.TlsConnection
+    vars(epollserver)["TlsConnection"] = epollserver.TlsConnection
     for package in ("epollserver", "rush_http", "rush_loader", "rush_web"):
         door = importlib.import_module(package)
         said = pdoc.doc_ast.walk_tree(door).var_docstrings

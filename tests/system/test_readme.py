@@ -1,5 +1,6 @@
 """What the top-level README says, done."""
 
+import inspect
 import os
 import re
 import shutil
@@ -9,6 +10,9 @@ import sys
 import pytest
 
 from manuals import Reader, blocks_of
+from rush_http import Limits
+from rush_loader import AutoUpdatingCache
+from rush_web import WebServer
 from serving import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -47,6 +51,30 @@ def test_the_test_command_is_what_ci_runs():
     serve, check = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     assert serve.strip() == f"{check.strip()} -s serve"
     assert check.strip() in (REPOSITORY / ".ci/run").read_text().splitlines()
+
+
+def test_the_defaults_are_those_of_the_code():
+    limits = Limits()
+    server = default_of(WebServer)
+    cache = default_of(AutoUpdatingCache)
+    shown = [
+        f"{limits.request_line_bytes >> 10} KiB; "
+        f"{limits.fields_bytes >> 10} KiB, {limits.fields_count} of them",
+        f"{limits.body_bytes >> 20} MiB; of a route what you say",
+        f"{limits.head_seconds:.0f} s",
+        f"{limits.idle_seconds:.0f} s",
+        f"{limits.write_seconds:.0f} s",
+        f"{server['max_conns']:,}",
+        f"{cache['max_bytes'] >> 20} MiB, none above {cache['max_file_bytes'] >> 20} MiB",
+        f"{server['grace']:.0f} s",
+        "no limit" if server["worker_timeout"] is None else "",
+    ]
+    section = README.partition("\n## Limits and defaults\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| .*? \| (.*?) \| `", section, re.MULTILINE) == shown
+
+
+def default_of(thing):
+    return {name: one.default for name, one in inspect.signature(thing).parameters.items()}
 
 
 def test_what_was_measured_is_shown():
