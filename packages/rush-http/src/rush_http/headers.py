@@ -101,6 +101,32 @@ class Headers(Mapping[str, str]):
             values = self._read()
         return values
 
+    def picked(self, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        """The values of the fields with these names in lower case, ``None`` for what is not there.
+
+        For a few names, that are looked for in every request: the other lines are left as they are.
+        """
+        values = self._values
+        if values is None:
+            # A line with the address of a client: 1.2 us, where to take them all apart takes 2.2
+            # (timeit, CPython 3.11).
+            first, text, at, _ = self._unread
+            known, rest = first.values_by_name, text[at - 1 :].lower()
+            found = []
+            for name in names:
+                value, start = known.get(name), rest.find(f"\n{name}:")
+                if start >= 0:
+                    begin = start + len(name) + 2
+                    if value is not None or rest.find(f"\n{name}:", begin) >= 0:
+                        break  # several lines
+                    end = at - 1 + rest.index("\r", begin)
+                    value = text[at - 1 + begin : end].strip(" \t")
+                found.append(value)
+            else:
+                return tuple(found)
+            values = self._read()
+        return tuple([values.get(name) for name in names])
+
     def known_part(self) -> "Unread | None":
         """What `unread` was called with, if nobody has looked at the lines yet."""
         return self._unread if self._values is None else None

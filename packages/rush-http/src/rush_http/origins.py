@@ -79,7 +79,8 @@ def origin_told(server: "HttpServer", conn: Connection, header: ProxyHeader) -> 
     if source is not None:
         exchange.peer = source
     sender = Forwarded(server.peer(conn), _scheme(server.is_tls or header.is_tls), None)
-    exchange.origin = sender, source is not None and proxies.trusts(source.host)
+    is_believed = source is not None and bool(proxies.headers) and proxies.trusts(source.host)
+    exchange.origin = sender, is_believed
 
 
 def _name(conn: Connection) -> str:

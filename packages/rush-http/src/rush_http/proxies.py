@@ -1,10 +1,10 @@
 """TrustedProxies: whose word counts on who a client is; all others are clients."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Literal
 
-from .forwarded import Forwarded, Hop, hops, host_of, scheme_of, walk, with_port, x_hops
+from .forwarded import NO_HOP, Forwarded, Hop, hops, host_of, scheme_of, walk, with_port, x_hops
 from .headers import Headers
 
 UNIX: Final = "unix"
@@ -49,7 +49,7 @@ class TrustedProxies:
         self._unix = UNIX in trusted
         self._networks = tuple([_network(text) for text in trusted if text != UNIX])
         self._trusts: dict[str, bool] = {}  # by address
-        self._told: dict[str, Hop] = {}  # by the value of a header
+        self._told: dict[tuple[str | None, ...], Forwarded] = {}  # see `forwarded`
         self.headers = tuple([name.lower() for name in headers])
         """The headers that are read, in lower case."""
         self._set_headers(self.headers)
@@ -67,21 +67,22 @@ class TrustedProxies:
         if "forwarded" in names and len(names) > 1:
             raise ValueError(f"{names}: Forwarded says all; name the headers that your proxy sets")
         self._hops: Callable[[str], Iterator[Hop | None]] = x_hops
-        self._for = ""
         if "forwarded" in names:
-            self._hops, self._for = hops, "forwarded"
-        elif "x-forwarded-for" in names:
-            self._for = "x-forwarded-for"
-        self._proto = "x-forwarded-proto" in names
-        self._host = "x-forwarded-host" in names
-        self._port = "x-forwarded-port" in names
+            self._hops = hops
+        # With a port, Host may be what it belongs to.
+        self._names = (*names, "host") if "x-forwarded-port" in names else names
+        self._count = len(names)
+        self._silent = (None,) * len(names)
 
     def trusts(self, host: str) -> bool:
         """Whether this address, or ``"unix"``, is one of a trusted proxy."""
         known = self._trusts.get(host)
         if known is None:
             known = self._unix if host == UNIX else self._is_within(host)
-            _keep(self._trusts, host, known)
+            if len(host) <= _KEPT_CHARS:
+                if len(self._trusts) >= _MOST_KEPT:
+                    self._trusts.clear()
+                self._trusts[host] = known
         return known
 
     def _is_within(self, host: str) -> bool:
@@ -96,33 +97,41 @@ class TrustedProxies:
     def forwarded(self, headers: Headers, sender: Forwarded) -> Forwarded:
         """For whom a request was forwarded, which a trusted `sender` has sent.
 
-        What its headers do not say, or cannot say, is as `sender` has it.
+        What its headers do not say, or cannot say, is as `sender` has it; that itself, if they say
+        nothing.
         """
-        values = headers.values_by_name
-        client, scheme, host = sender
-        value = values.get(self._for)
-        if value is not None:
-            told = self._told.get(value)
-            if told is None:
-                told = walk(self._hops(value), self.trusts)
-                _keep(self._told, value, told)
-            client = told.client or client
-            scheme = told.scheme or scheme
-            host = told.host or host
-        if self._proto:
-            scheme = scheme_of(_last(values, "x-forwarded-proto")) or scheme
-        if self._host:
-            host = host_of(_last(values, "x-forwarded-host")) or host
-        if self._port:
-            port = _last(values, "x-forwarded-port")
-            if port is not None:
-                host = with_port(host or values.get("host"), port, scheme)
-        return Forwarded(client, scheme, host)
+        said = headers.picked(self._names)
+        if said[: self._count] == self._silent:
+            return sender
+        # Clients come again, each over one of two schemes.
+        key = sender.scheme, *said
+        told = self._told.get(key)
+        if told is None:
+            told = self._read(dict(zip(self._names, said, strict=True)), sender.scheme)
+            if sum([len(value) for value in said if value]) <= _KEPT_CHARS:
+                if len(self._told) >= _MOST_KEPT:
+                    self._told.clear()
+                self._told[key] = told
+        if told.client is None or sender.host is not None:
+            client, host = told.client or sender.client, told.host or sender.host
+            return Forwarded(client, told.scheme, host)
+        return told
+
+    def _read(self, said: Mapping[str, str | None], scheme: str) -> Forwarded:
+        """What these headers say; the client, or the host, is ``None`` if they do not say it."""
+        path = said.get("forwarded") or said.get("x-forwarded-for")
+        told = NO_HOP if path is None else walk(self._hops(path), self.trusts)
+        scheme = told.scheme or scheme_of(_last(said, "x-forwarded-proto")) or scheme
+        host = told.host or host_of(_last(said, "x-forwarded-host"))
+        port = _last(said, "x-forwarded-port")
+        if port is not None:
+            host = with_port(host or said["host"], port, scheme)
+        return Forwarded(told.client, scheme, host)
 
 
-def _last(values: dict[str, str], name: str) -> str | None:
+def _last(said: Mapping[str, str | None], name: str) -> str | None:
     """What the nearest proxy has written: of several elements the last one."""
-    value = values.get(name)
+    value = said.get(name)
     return None if value is None else value.rpartition(",")[2].strip(" \t")
 
 
@@ -138,10 +147,3 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 def _listed() -> str:
     return ", ".join(FORWARDED_HEADERS)
-
-
-def _keep(table: "dict[str, bool] | dict[str, Hop]", key: str, value: object) -> None:
-    if len(key) <= _KEPT_CHARS:
-        if len(table) >= _MOST_KEPT:
-            table.clear()
-        table[key] = value  # type: ignore[assignment]

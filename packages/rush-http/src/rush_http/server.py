@@ -145,10 +145,22 @@ class HttpServer(Answers):
             peer = exchange.peer = peer_of(conn) or False
         return peer or None
 
+    def sender(self, conn: Connection) -> Forwarded:
+        """Who sends what comes by a connection, whatever headers say; the host is ``None``.
+
+        The peer, unless a trusted proxy has told another by the PROXY protocol.
+        """
+        exchange: Exchange = conn.data
+        origin = exchange.origin
+        if origin is None:
+            origin = exchange.origin = origin_of(self, conn)
+        return origin[0]
+
     def forwarded(self, conn: Connection, headers: Headers) -> Forwarded:
         """For whom a request with these `headers` was sent: client, scheme and host.
 
-        Of a connection that no trusted proxy has sent, the headers are not looked at.
+        Of a connection that no trusted proxy has sent, the headers are not looked at: it is the
+        `sender` then.
         """
         exchange: Exchange = conn.data
         origin = exchange.origin

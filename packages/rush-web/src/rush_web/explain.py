@@ -94,7 +94,8 @@ class _Asked:
         request.method, request.path, request.query = head.method, head.path, head.query
         request.headers, request.body, request.protocol = head.headers, body, head.protocol
         request.known = known = Known()
-        known.forwarded = Forwarded(Peer("127.0.0.1", 0), "http", None)
+        known.client = peer = Peer("127.0.0.1", 0)
+        known.forwarded = Forwarded(peer, "http", None)
         self._request = request
         self._server = server
         self._router = Router(server.routes)

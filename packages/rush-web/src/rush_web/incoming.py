@@ -24,7 +24,7 @@ class Known:
     __slots__ = ("client", "context", "cookies", "form", "forwarded")
 
     def __init__(self) -> None:
-        self.client: Peer | None = None  # what somebody who knows better has said
+        self.client: Peer | None = None
         self.forwarded: Forwarded | None = None
         self.context: dict[str, Any] = {}
         self.cookies: Mapping[str, str] | None = None
@@ -149,7 +149,9 @@ class Incoming:
         if no proxy has told it.  Who knows better sets it, for this request.
         """
         known = self.known or self._begin()
-        return known.client or self.told().client
+        if known.client is None:
+            known.client = self._client()
+        return known.client
 
     @client.setter
     def client(self, client: Peer) -> None:
@@ -176,6 +178,9 @@ class Incoming:
         if known.forwarded is None:
             known.forwarded = self._forwarded()
         return known.forwarded
+
+    def _client(self) -> Peer | None:
+        return self.told().client
 
     def _forwarded(self) -> Forwarded:
         """What is told of this request, by whoever knows its connection."""

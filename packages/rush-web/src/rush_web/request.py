@@ -7,7 +7,7 @@ what a handler does not ask for (arguments, say) is never worked out.
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from rush_http import TEXT, Forwarded, HeaderLines, HttpServer
+from rush_http import TEXT, Forwarded, HeaderLines, HttpServer, Peer
 
 from .answering import checked_body
 from .common import Common
@@ -86,6 +86,9 @@ class Request(Receiving):
         if self.known is not None:
             self.known.close()
             self.known = self.later = None
+
+    def _client(self) -> Peer | None:
+        return self._http_server.forwarded(self.conn, self.headers).client
 
     def _forwarded(self) -> Forwarded:
         return self._http_server.forwarded(self.conn, self.headers)

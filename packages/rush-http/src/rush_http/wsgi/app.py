@@ -89,8 +89,8 @@ class WsgiApp:
             "wsgi.file_wrapper": FileWrapper,
             **environ,
         }
-        self._environs = Environs(base, script_name, http_server.peer)
         self._is_behind = http_server.proxies is not None
+        self._environs = Environs(base, script_name, http_server.sender, is_behind=self._is_behind)
         self._script_name = script_name
         self._memo = StartedMemo()
         self._handle = handle or self.__call__
@@ -118,7 +118,9 @@ class WsgiApp:
         else:
             environ = self._environs.fields(exchange, headers, conn)
         if self._is_behind:
-            self._environs.forward(environ, self._server.forwarded(conn, headers))
+            told = self._server.forwarded(conn, headers)
+            if exchange.origin is None or told is not exchange.origin[0]:  # not as in `fields`
+                self._environs.forward(environ, told)
         if self._script_name or not path.isascii():
             path = self._environs.path_info(environ, path)
         environ["REQUEST_METHOD"] = method

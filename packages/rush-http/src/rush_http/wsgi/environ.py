@@ -9,7 +9,6 @@ from epollserver import Connection
 from ..exchange import Exchange
 from ..forwarded import Forwarded
 from ..headers import Headers
-from ..peer import Peer
 from .input import NO_BODY
 
 Environ = dict[str, Any]
@@ -37,7 +36,9 @@ class Environs:
         self,
         base: Mapping[str, object],
         script_name: str,
-        peer: Callable[[Connection], Peer | None],
+        sender: Callable[[Connection], Forwarded],
+        *,
+        is_behind: bool,
     ) -> None:
         self._base: Environ = {
             "wsgi.version": (1, 0),
@@ -55,7 +56,8 @@ class Environs:
         }
         self._script_name = script_name
         self._below = f"{script_name}/"
-        self._peer = peer
+        self._sender = sender
+        self._is_behind = is_behind  # a proxy, which may speak of another scheme
         self._names: dict[str, str] = {}  # of fields, as they are called here; "" is left out
 
     def path_info(self, environ: Environ, path: str) -> str:
@@ -107,7 +109,7 @@ class Environs:
         return environ
 
     def forward(self, environ: Environ, told: Forwarded) -> None:
-        """Let an environ be that of the client for whom proxies have sent a request."""
+        """Let an environ be that of the client for whom a proxy has sent a request."""
         client, scheme, host = told
         environ["REMOTE_ADDR"] = "" if client is None else client.host
         if client is None or not client.port:
@@ -130,7 +132,9 @@ class Environs:
 
     def _of_conn(self, conn: Connection) -> Environ:
         environ = self._base.copy()
-        peer = self._peer(conn)
+        peer, scheme, _ = self._sender(conn)
+        if self._is_behind:
+            environ["wsgi.url_scheme"] = scheme
         if peer is not None:
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = peer[0], str(peer[1])
         else:
