@@ -191,3 +191,28 @@ def test_looked_at_by_many_threads_at_once():
     with ThreadPoolExecutor(4) as threads:
         looks = [threads.submit(look) for _ in range(4)]
     assert all(look.result() == [("c=1; d=2", LINES)] * 500 for look in looks)
+
+
+def test_picked_is_what_a_look_at_all_gives():
+    """Of headers that nobody has looked at, whatever their lines are."""
+    names = ("x-a", "host", "x-b")
+    rests = [
+        ("", ("known", "h", None)),
+        ("X-B: b\r\n", ("known", "h", "b")),
+        ("x-B:\t b \t\r\nx-c: d\r\n", ("known", "h", "b")),
+        ("X-B:\r\n", ("known", "h", "")),
+        ("X-B: x-b: c\r\n", ("known", "h", "x-b: c")),
+        ("X-C: \xdf\xc4X-B: c\r\nX-B: \xc4\xdf\r\n", ("known", "h", "\xc4\xdf")),
+        ("X-BB: b\r\nXX-B: c\r\n", ("known", "h", None)),
+        ("X-B: b\r\nX-b: c\r\n", ("known", "h", "b, c")),
+        ("X-A: more\r\n", ("known, more", "h", None)),
+    ]
+    for rest, expected in rests:
+        first = Headers((("host", "h"), ("x-a", "known")))
+        text = f"GET / HTTP/1.1\r\nHost: h\r\nX-A: known\r\n{rest}\r\n"
+        at = len(text) - len(rest) - 2
+        headers = Headers.unread(first, text, at)
+        assert headers.picked(names) == expected
+        assert Headers(headers.lines()).picked(names) == expected
+        headers.values_by_name  # noqa: B018  # taken apart now
+        assert headers.picked(names) == expected
