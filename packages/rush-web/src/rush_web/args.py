@@ -1,7 +1,7 @@
 """Args: the arguments of a query, or the fields of a form."""
 
 from binascii import a2b_qp
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
 from rush_http import BadRequest, UriTooLong
@@ -12,9 +12,10 @@ MAX_COUNT = 1000
 """How many arguments a query may have: past it the work is a client's to choose."""
 
 _HEX = "0123456789abcdefABCDEF"
-_AND, _EQUALS = "\1", "\0"
-_TO_QUOTED = bytes.maketrans(b"+&=%", b" \1\0=")
 _BYTES = {(a + b).encode(): bytes.fromhex(a + b) for a in _HEX for b in _HEX}
+_AND, _EQUALS = "\1", "\0"
+# From ASCII; what `a2b_qp` or we could take for something else becomes a byte that no UTF-8 has.
+_TO_QUOTED = bytes.maketrans(b"+&=%\0\1\n\r", b" \1\0=\xff\xff\xff\xff")
 
 
 class Args(dict[str, str]):
@@ -24,13 +25,14 @@ class Args(dict[str, str]):
     a copy to change.
     """
 
-    # Of the names that came more than once.  A default of the class, not a slot that is set each
-    # time: 50 ns less for each query (tests/bench/rush-web/args.py).
-    _lists: dict[str, list[str]] | None = None
+    __slots__ = ("_again",)
+
+    _again: list[tuple[str, str]] | None
+    """Name and value of those that came after the first of their name; may be not set."""
 
     @classmethod
     def parse(
-        cls: type[_A], query: str, *, max_count: int = MAX_COUNT, max_length: int | None = None
+        cls: type[_A], query: str, max_count: int = MAX_COUNT, max_length: int | None = None
     ) -> _A:
         """Take apart ``a=1&b=2`` as HTML forms write it (``application/x-www-form-urlencoded``).
 
@@ -41,41 +43,63 @@ class Args(dict[str, str]):
         """
         if max_length is not None and len(query) > max_length:
             raise UriTooLong(f"a query of {len(query)} characters (max_length={max_length})")
-        if len(query) >= max_count and (count := query.count("&") + 1) > max_count:
-            raise BadRequest(f"a query of {count} arguments (max_count={max_count})")
         if "%" in query:
-            return cls._parse_escapes(query)
+            return cls._parse_escapes(query, max_count)
         if "+" in query:
             query = query.replace("+", " ")
+        pieces = query.split("&")
+        if len(pieces) > max_count:
+            raise _too_many(pieces, max_count)
         found: dict[str, str] = {}
-        lists: dict[str, list[str]] | None = None
-        for piece in query.split("&"):
+        again = None
+        for piece in pieces:
             if piece:
                 name, _, value = piece.partition("=")
                 if name not in found:
                     found[name] = value
-                elif lists is None:
-                    lists = {name: [found[name], value]}
+                elif again is None:
+                    again = [(name, value)]
                 else:
-                    lists.setdefault(name, [found[name]]).append(value)
+                    again.append((name, value))
         args = cls(found)
-        if lists is not None:
-            args._lists = lists
+        args._again = again
         return args
 
     @classmethod
-    def _parse_escapes(cls: type[_A], query: str) -> _A:
-        text = _decoded_at_once(query)
-        if text is None:
-            return cls.of(_decoded_one_by_one(query))
+    def _parse_escapes(cls: type[_A], query: str, max_count: int) -> _A:
+        # The escapes of quoted-printable are the same, but for their first character, and are
+        # decoded in C: in a third of the time of doing it one by one
+        # (tests/bench/rush-web/args.py).
+        if "%0" in query or query[-1] == "%" or not query.isascii():
+            # Controls, also those that would be taken for separators; and `a2b_qp` drops "=".
+            return cls._parse_one_by_one(query, max_count)
+        decoded = a2b_qp(query.encode().translate(_TO_QUOTED))
+        if 0x3D in decoded:  # "=": from a "%" without digits, or from "%3D"
+            return cls._parse_one_by_one(query, max_count)
+        try:
+            text = decoded.decode()
+        except UnicodeDecodeError:
+            return cls._parse_one_by_one(query, max_count)
+        pieces = text.split(_AND)
+        if len(pieces) > max_count:
+            raise _too_many(pieces, max_count)
         found: dict[str, str] = {}
-        for piece in text.split(_AND):
+        for piece in pieces:
             if piece:
                 name, _, value = piece.partition(_EQUALS)
-                if name in found or _EQUALS in value:
-                    return cls.of(_decoded_one_by_one(query))  # seldom: it may take its time
+                if name in found or _EQUALS in value:  # seldom: it may take its time
+                    return cls._parse_one_by_one(query, max_count)
                 found[name] = value
         return cls(found)
+
+    @classmethod
+    def _parse_one_by_one(cls: type[_A], query: str, max_count: int) -> _A:
+        """The plain twin of `_parse_escapes`, which can do all."""
+        pieces = query.replace("+", " ").split("&")
+        if len(pieces) > max_count:
+            raise _too_many(pieces, max_count)
+        pairs = [piece.partition("=") for piece in pieces if piece]
+        return cls.of((percent_decoded(name), percent_decoded(value)) for name, _, value in pairs)
 
     @classmethod
     def of(cls: type[_A], pairs: Iterable[tuple[str, str]]) -> _A:
@@ -92,16 +116,17 @@ class Args(dict[str, str]):
         """Put one more value after those that `name` has."""
         if name not in self:
             dict.__setitem__(self, name, value)
-            return
-        if self._lists is None:
-            self._lists = {}
-        self._lists.setdefault(name, [self[name]]).append(value)
+        else:
+            self._again = self._pairs_again()
+            self._again.append((name, value))
 
     def getlist(self, name: str) -> list[str]:
         """All values of a name, in order; an empty list if it did not come."""
-        if self._lists is not None and name in self._lists:
-            return list(self._lists[name])
-        return [self[name]] if name in self else []
+        found = [self[name]] if name in self else []
+        return found + [value for key, value in self._pairs_again() if key == name]
+
+    def _pairs_again(self) -> list[tuple[str, str]]:
+        return getattr(self, "_again", None) or []
 
     def _read_only(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `TypeError`: nothing can be changed."""
@@ -114,32 +139,8 @@ class Args(dict[str, str]):
         return Args.of, ([(name, value) for name in self for value in self.getlist(name)],)
 
 
-def _decoded_at_once(query: str) -> str | None:
-    """A query without its escapes, with `_AND` and `_EQUALS` in place of ``&`` and ``=``.
-
-    ``None`` if it has what is not to be done so: controls, beyond ASCII, ``%`` without digits.
-    """
-    # The escapes of quoted-printable are the same, but for their first character, and are decoded
-    # in C: 1.9 us for four escapes in two of three arguments, and 4.1 us one by one
-    # (tests/bench/rush-web/args.py).
-    if "%0" in query:
-        return None  # the controls, also those that would be taken for separators
-    quoted = query.encode("ascii", "ignore").translate(_TO_QUOTED, b"\0\1\n\r")
-    if len(quoted) != len(query):
-        return None
-    decoded = a2b_qp(quoted)
-    # Each escape makes two bytes less; what is none (it would be changed) makes one or none.
-    if len(decoded) != len(query) - 2 * query.count("%"):
-        return None
-    return decoded.decode("utf-8", "replace")
-
-
-def _decoded_one_by_one(query: str) -> Iterator[tuple[str, str]]:
-    """The plain twin of `_decoded_at_once`, which can do all: names and values."""
-    for piece in query.replace("+", " ").split("&"):
-        if piece:
-            name, _, value = piece.partition("=")
-            yield percent_decoded(name), percent_decoded(value)
+def _too_many(pieces: list[str], max_count: int) -> BadRequest:
+    return BadRequest(f"a query of {len(pieces)} arguments (max_count={max_count})")
 
 
 def percent_decoded(text: str) -> str:

@@ -206,7 +206,7 @@ class HandlersManager:
         finally:
             # What a client sent is kept no longer than it takes, and is never another's.
             request.body = request.conn = request.headers = None  # type: ignore[assignment]
-            request.known_args = request.pending = None
+            request.pending = None
             request.params = NO_PARAMS
             if request.known is not None:
                 request.forget()

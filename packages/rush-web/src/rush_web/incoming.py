@@ -21,9 +21,10 @@ class Known:
     One object for all, since each that is to be cleared costs every request 60 instructions.
     """
 
-    __slots__ = ("client", "context", "cookies", "form", "forwarded")
+    __slots__ = ("args", "client", "context", "cookies", "form", "forwarded")
 
     def __init__(self) -> None:
+        self.args: Args | None = None
         self.client: Peer | None = None
         self.forwarded: Forwarded | None = None
         self.context: dict[str, Any] = {}
@@ -46,7 +47,6 @@ class Incoming:
         "error",
         "headers",
         "known",
-        "known_args",
         "method",
         "params",
         "path",
@@ -56,10 +56,8 @@ class Incoming:
 
     def __init__(self) -> None:
         self._last_query = ""
-        self._last_args = Args()
-        # What was worked out for this request
-        self.known_args: Args | None = None
-        self.known: Known | None = None
+        self._last_args = Args()  # of that query, for this request or one before
+        self.known: Known | None = None  # what was worked out for this one
         self.protocol: Protocol = (1, 1)
         """``(1, 1)`` or ``(1, 0)``."""
         self.method = ""
@@ -75,7 +73,7 @@ class Incoming:
         self.error: Exception | None = None
         """In an error handler: what was raised; ``None`` if nothing was."""
 
-    def parse_args(self, *, max_count: int = MAX_COUNT, max_length: int | None = None) -> Args:
+    def parse_args(self, max_count: int = MAX_COUNT, max_length: int | None = None) -> Args:
         """The arguments of the query, name to text; worked out on the first call.
 
         Percent-decoded as HTML forms do it (``+`` is a blank), as UTF-8.  Of a name that comes
@@ -83,21 +81,23 @@ class Incoming:
         More than `max_count` arguments are refused with 400, a query of more than `max_length`
         characters with 414, on every call.
         """
-        args = self.known_args
-        query = self.query
-        if args is not None:
-            if max_count != MAX_COUNT or max_length is not None:
-                Args.parse(query, max_count=max_count, max_length=max_length)
-            return args
         if max_count != MAX_COUNT or max_length is not None:
-            args = Args.parse(query, max_count=max_count, max_length=max_length)
-        elif query == self._last_query:
-            args = self._last_args  # 0.1 us, not 1; Args cannot be changed
-        else:
-            args = Args.parse(query)
-            self._last_query, self._last_args = query, args
-        self.known_args = args
-        return args
+            return self._parse_args_within(max_count, max_length)
+        if self.known is not None and self.known.args is not None:
+            return self.known.args
+        query = self.query
+        if query != self._last_query:  # else 0.1 us, not 1; Args cannot be changed
+            self._last_args = Args.parse(query)
+            self._last_query = query
+        return self._last_args
+
+    def _parse_args_within(self, max_count: int, max_length: int | None) -> Args:
+        """The same with other limits; what they let pass, later calls give as well."""
+        args = Args.parse(self.query, max_count, max_length)
+        known = self.known or self._begin()
+        if known.args is None:
+            known.args = self._last_args if self.query == self._last_query else args
+        return known.args
 
     @property
     def args(self) -> Args:

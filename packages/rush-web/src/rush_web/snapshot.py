@@ -3,12 +3,10 @@
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from .args import Args
 from .incoming import Incoming, Known
 
 # What changes only by being worked out, on demand.
-_WORKED_OUT = frozenset({"_last_args", "_last_query", "known", "known_args"})
-_NO_ARGS = Args()
+_WORKED_OUT = frozenset({"_last_args", "_last_query", "known"})
 
 
 class Snapshot(Incoming):
@@ -34,8 +32,8 @@ class Snapshot(Incoming):
             known.client = request.known.client
             known.context.update(request.known.context)
             known.cookies = request.known.cookies
-        self.known_args = request.known_args
-        self._last_query, self._last_args = "", _NO_ARGS
+            known.args = request.known.args
+        self._last_query, self._last_args = request._last_query, request._last_args
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.path!r:.200}>"
