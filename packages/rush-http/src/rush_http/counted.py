@@ -15,7 +15,7 @@ from .limits import Limits
 from .parts import Part
 from .phases import IDLE
 from .proxies import TrustedProxies
-from .responses import TEXT, HeaderLines, render
+from .responses import LENGTHS, SECOND, TEXT, HeaderLines
 from .server import HttpServer, OnHeadComplete, OnMessageComplete
 from .streams import ResponseStream
 from .upgrades import Upgraded
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _STATUS_AT: Final = 9  # the first digit of it: ``HTTP/1.1 200``
 _CLASSES: Final = range(ord("1"), ord("6"))
+_FIRST_DIGITS: Final = bytes([_CLASSES.start - 1 + status // 100 for status in range(600)])
 _GONE: Final = ord("4")  # 499 is what nginx calls a request whose client has not waited
 
 
@@ -82,6 +83,7 @@ class CountedServer(HttpServer):
         )
         # By the character of the first digit, which an answer has at hand.
         self._counts = [0] * _CLASSES.stop
+        self._sent = 0  # by `send`
 
     @property
     def answers(self) -> list[int]:
@@ -90,20 +92,15 @@ class CountedServer(HttpServer):
 
     def count(self, status: int) -> None:
         """Count an answer."""
-        self._counts[_CLASSES.start - 1 + status // 100] += 1
+        self._counts[_FIRST_DIGITS[status]] += 1
 
     def send(self, conn: Connection, data: bytes) -> None:
         """As `HttpServer.send`."""
         exchange: Exchange = conn.data
-        if exchange.together is None and exchange.phase is IDLE and exchange.head is not None:
-            # What `HttpServer.send` does then, without a call of it.
-            conn.write(data)
-            exchange.head = None
-            self._counts[data[_STATUS_AT]] += 1
-        else:
-            gone = conn.fileno() < 0
-            HttpServer.send(self, conn, data)
-            self._counts[_GONE if gone else data[_STATUS_AT]] += 1
+        gone = exchange.phase is not IDLE and conn.fileno() < 0
+        HttpServer.send(self, conn, data)
+        self._sent += 1
+        self._counts[_GONE if gone else data[_STATUS_AT]] += 1
 
     def respond(
         self,
@@ -113,26 +110,31 @@ class CountedServer(HttpServer):
         headers: HeaderLines = (),
         content_type: str | None = TEXT,
     ) -> None:
-        """As `HttpServer.respond`, which has a shorter way than by `send`."""
+        """As `HttpServer.respond`."""
         exchange: Exchange = conn.data
         head = exchange.head
-        if head is None:
-            raise RuntimeError("no request awaits an answer on this connection")
-        line, head_only = exchange.connection_line, head.method == "HEAD"
-        data = render(
-            status,
-            body,
-            headers,
-            content_type=content_type,
-            connection_line=line,
-            head_only=head_only,
-        )
-        if exchange.together is None and exchange.phase is IDLE:
-            conn.write(data)
-            exchange.head = None
-            self._counts[_CLASSES.start - 1 + status // 100] += 1
-        else:
-            self.send(conn, data)
+        if (
+            self._loop.now < SECOND.ends
+            and exchange.phase is IDLE
+            and exchange.together is None
+            and head is not None
+            and head.method != "HEAD"
+            and not headers
+        ):
+            # What `HttpServer.respond` does then, without a call of it: 1,500 instructions less.
+            try:
+                start, length = SECOND.starts[content_type][status], LENGTHS[len(body)]
+            except KeyError:
+                pass
+            else:
+                conn.write(b"".join((start, exchange.connection_line, length, body)))
+                exchange.head = None
+                self._counts[_FIRST_DIGITS[status]] += 1
+                return
+        sent = self._sent
+        HttpServer.respond(self, conn, body, status, headers, content_type)
+        if self._sent == sent:  # else it went by `send`
+            self.count(status)
 
     def send_parts(
         self, conn: Connection, head: bytes, file: SendableFile, parts: Iterable[Part]

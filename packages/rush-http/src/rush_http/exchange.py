@@ -289,10 +289,17 @@ class Exchange(Outgoing):
         elif self.head is not None:
             self.phase = ANSWER
             conn.pause(self.peer_left)
+            if self.server.on_later is not None:
+                self.server.on_later(self, self.head)
         elif self.connection_line is CLOSE and self.phase is IDLE:
             self.phase = LAST
             if self.together is None:
                 self.end(conn)
+
+    def no_longer_left(self) -> None:
+        """As `Outgoing.no_longer_left`."""
+        if self.phase is ANSWER and self.server.on_later is not None:
+            self.server.on_later(self, None)
 
     def _is_held(self, conn: Connection) -> bool:
         upload = self.upload
@@ -383,6 +390,7 @@ class Exchange(Outgoing):
     def gone(self, reason: Reason) -> None:
         """The connection has ended: tell all who work for it."""
         self.reason = reason
+        self.no_longer_left()
         upload, self.upload = self.upload, None
         if upload is not None:
             upload.lost(reason)

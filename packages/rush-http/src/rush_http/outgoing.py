@@ -101,6 +101,7 @@ class Outgoing(ABC):
 
     def stream_began(self, stream: ResponseStream) -> None:
         """The answer to the present request comes in pieces."""
+        self.no_longer_left()
         self.head = None
         self.stream = stream
         if self.phase is not BODY:
@@ -118,6 +119,7 @@ class Outgoing(ABC):
 
     def answered(self, conn: Connection) -> None:
         """Go on with the connection after an answer that was given later."""
+        self.no_longer_left()
         self.deferred = None
         if self.connection_line is CLOSE:
             self.phase = LAST
@@ -184,6 +186,7 @@ class Outgoing(ABC):
 
     def switch(self, conn: Connection, upgraded: Upgraded, data: bytes) -> None:
         """Answer with the 101 in `data`; from here on `upgraded` owns the connection."""
+        self.no_longer_left()
         self.head = self.deferred = None
         self.phase = UPGRADED
         self.upgraded = upgraded
@@ -205,6 +208,10 @@ class Outgoing(ABC):
         except Exception as error:
             _log.error("on_data failed, its connection is closed", exc_info=error)
             conn.close()
+
+    @abstractmethod
+    def no_longer_left(self) -> None:
+        """Tell that the request is not to be answered later any more, if it was."""
 
     # Ends
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 
 _log = logging.getLogger("rush_http")
 
@@ -22,6 +23,7 @@ class Pool:
         self._tasks: deque[Callable[[], object]] = deque()
         self._idle = 0
         self._busy = 0
+        self._running: dict[int, tuple[float, Callable[[], object]]] = {}
         self._closed = False
         self._changed = threading.Condition()
 
@@ -49,6 +51,10 @@ class Pool:
             self._changed.notify()
         return True
 
+    def running(self) -> dict[int, tuple[float, Callable[[], object]]]:
+        """What runs now: the thread's ident to when it began (`time.monotonic`), and the task."""
+        return self._running.copy()
+
     def close(self, seconds: float = 0.0) -> bool:
         """Drop the tasks that wait, and give those that run so many `seconds` to end.
 
@@ -64,12 +70,14 @@ class Pool:
         return ended
 
     def _work(self) -> None:
+        ident = threading.get_ident()
         while (task := self._next()) is not None:
+            self._running[ident] = monotonic(), task
             try:
                 task()
             except BaseException:  # a thread that ended would be missed by those that wait
                 _log.exception("a task in a thread failed: %r", task)
-            del task  # while this waits, nothing of a request is kept
+            del task, self._running[ident]  # while this waits, nothing of a request is kept
             with self._changed:
                 self._busy -= 1
                 self._idle += 1

@@ -109,6 +109,9 @@ class HttpServer(Answers):
         """Whose word counts on who a client is."""
         self.on_sweep: Callable[[], object] | None = None
         """Called about once a second while there are connections, and after the last has gone."""
+        self.on_later: Callable[[Exchange, Head | None], object] | None = None
+        """Called with a request that is left to be answered later; with ``None`` when that is over:
+        its answer has come, or begun as a stream, or the client has gone."""
         self._sweeper: Timer | None = None
         self._sweep_seconds = max(_LEAST_SWEEP_SECONDS, min(_SWEEP_SECONDS, limits.least_seconds))
         # Shared by the exchanges

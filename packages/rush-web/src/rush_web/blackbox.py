@@ -12,7 +12,8 @@ The request's beginning is the end of the one before in the same turn of the loo
 when that turn began: so one clock is enough, and time that a request has waited for another one's
 handler is not its own.
 
-Beside that there are the name of the present request's handler, and whether it is picked already.
+Beside that there are the name of the present request's handler, whether it is picked already, and
+the requests that were left to be answered later (see `pending`).
 """
 
 import os
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rush_http import OnMessageComplete
 
+from .pending import Pending, pending_words
 from .ring import printable, requests_of, writer
 from .slots import (
     BUSY_SINCE,
@@ -41,7 +43,7 @@ from .slots import (
 
 if TYPE_CHECKING:
     from epollserver import Connection, Loop
-    from rush_http import Headers, Protocol
+    from rush_http import Exchange, Head, Headers, Protocol
 
     from .routing import Handler
 
@@ -77,6 +79,7 @@ class BlackBox:
         self._names: dict[object, bytes] = {None: b""}
         self._handler: _Called | None = None  # whose name is written there
         self._picked: _Called | None = None  # the same, if it has the present request
+        self._pending = Pending(slot)
         self._latencies = [0] * LATENCY_COUNT
         self._written = [0] * LATENCY_COUNT
         self._counted: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
@@ -177,6 +180,15 @@ class BlackBox:
         self._picked = handler
         memory[_PICKED] = 1
 
+    def later(self, exchange: "Exchange", head: "Head | None") -> None:
+        """The present request is left for later, or that is over: ``HttpServer.on_later``."""
+        if head is None:
+            self._pending.end(exchange)
+            return
+        request = f"{head.method} {head.path}{'?' if head.query else ''}{head.query}"
+        name = self._name(self._picked).decode()
+        self._pending.begin(exchange, f"{name}, {request}" if name else request)
+
     def failed(self) -> None:
         """The present request's handler has raised."""
         self.slot.counts[FAILURES] += 1
@@ -256,9 +268,12 @@ def last_words(slot: Slot) -> str:
         return ""
     now = doing(slot)
     before = requests_of(slot)
+    waiting = pending_words(slot)
     if now is None:
         what = f"after {monotonic() - slot.times[STARTED]:.1f} s, idle"
     else:
         before = before[1:]
         what = f"after {now.seconds:.1f} s in {now}"
+    if waiting:
+        what += f"; to be answered later: {waiting}"
     return f"{what}; before that: {', '.join(before)}" if before else what

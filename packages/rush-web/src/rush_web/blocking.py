@@ -1,7 +1,7 @@
 """Blocking: handlers that wait for something run in threads, and hold nobody else up."""
 
 import logging
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import replace
 from functools import partial, wraps
 from typing import TYPE_CHECKING, cast
@@ -10,6 +10,7 @@ from epollserver import Loop
 from rush_http import Pool
 
 from .names import named
+from .stuck import Stuck
 from .values import answer_with
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Blocking:
         self._loop = loop
         self._pool: Pool | None = None  # until it is used
         self._told = float("-inf")
+        self.stuck: Stuck | None = None
+        """Who looks for handlers that run too long."""
 
     def handler(self, handler: "Handler") -> "Handler":
         """The handler that runs `handler` in a thread."""
@@ -63,6 +66,8 @@ class Blocking:
                 return
             detached = request.detach(handler)
             self._pool.submit(partial(_run, handler, detached))
+            if self.stuck is not None:
+                self.stuck.watch(self._pool, self._threads, _name)
 
         return run_in_thread
 
@@ -84,6 +89,12 @@ class Blocking:
                 self._queue,
             )
         request.response("503 Service Unavailable\n", 503, {"Retry-After": RETRY_AFTER})
+
+
+def _name(task: Callable[[], object]) -> str:
+    """The handler and the request of a task that `Blocking` has made."""
+    handler, request = cast("partial[None]", task).args
+    return f"{named(handler)} for {request!r}"
 
 
 def _run(handler: "Handler", request: "Detached") -> None:

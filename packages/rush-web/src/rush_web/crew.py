@@ -23,7 +23,7 @@ from epollserver import Loop
 from .blackbox import doing, last_words
 from .hung import HungWatch
 from .places import Duty, Place, Places
-from .slots import DRAINING, READY, Slots
+from .slots import DRAINING, PENDING, READY, Slots
 from .sockets import Sockets, shown_address
 from .worker import Link, News, Order, Worker, flush, how_it_ended
 
@@ -403,7 +403,7 @@ class Crew:
     def _tell_of_death(self, worker: Worker, code: int) -> None:
         if not code and (self._finished or worker.retired):
             return
-        if self._finished and doing(worker.slot) is None:
+        if self._finished and doing(worker.slot) is None and not worker.slot.numbers[PENDING]:
             return  # nobody's request is lost by it
         lived = time.monotonic() - worker.started
         stack = worker.stack() if code < 0 else ""

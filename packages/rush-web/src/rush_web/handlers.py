@@ -28,6 +28,7 @@ from .redirects import Redirect, other_slash, redirect_head, to_other_slash, wit
 from .request import Request
 from .routing import Handler, MethodNotAllowed, Route, Router
 from .static import StaticFiles
+from .stuck import Stuck
 from .values import answer_with
 
 if TYPE_CHECKING:
@@ -220,10 +221,15 @@ class HandlersManager:
         """What is to be called in place of this object, so that `box` knows of each request."""
         self._box = box
         self._failures.on_bug = box.failed
+        self._http_server.on_later = box.later
         watched = box.watching(self.__call__, self._plain, loop, self._asks)
         if isinstance(self._http_server.on_head_complete, Bodies):
             self._http_server.on_head_complete.watched_by(box, watched)
         return watched
+
+    def watch_threads(self, timeout: float, replace: Callable[[], object]) -> None:
+        """Report blocking handlers that run for longer than `timeout` seconds; see `Stuck`."""
+        self._blocking.stuck = Stuck(self._http_server.epoll.loop, timeout, replace)
 
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""

@@ -70,6 +70,8 @@ def serve(
     http_server.on_message_complete = callback
     if isinstance(manager, DevelopmentManager):
         link.on_trouble = manager.tell_trouble
+    if server.worker_timeout is not None:
+        manager.watch_threads(server.worker_timeout, partial(link.tell, News.WORN))
     serving = _Serving(http_server, sockets, link, server.grace, watched.box)
     watched.run()
     # Those whose clients have gone: the others were waited for.

@@ -14,11 +14,12 @@ has locked that dies.
 
 ::
 
-    page 0     `Slots`: the parent, where it listens, how often each worker was forked
-    page 1     what all workers have counted that are gone
-    page 2 ..  a `Slot` for each worker:
-               0     doubles: see `BUSY_SINCE`      64    numbers: see `PID`
-               128   counters: see `LATENCIES`      2048  the last requests: see blackbox.py
+    0        `Slots`: the parent, where it listens, how often each worker was replaced
+    8192     what all workers have counted that are gone
+    16384..  a `Slot` for each worker:
+             0     doubles: see `BUSY_SINCE`      64    numbers: see `PID`
+             128   counters: see `LATENCIES`      2048  the last requests: see ring.py
+                                                  4096  those left for later: see pending.py
 """
 
 import contextlib
@@ -29,8 +30,8 @@ import os
 import time
 from collections.abc import Iterator
 
-SLOT_BYTES = 4096
-"""A page: a slot that nobody writes to takes no memory."""
+SLOT_BYTES = 8192
+"""Two pages: a slot that nobody writes to takes no memory."""
 
 NAME = "rush-slots"
 """The memfd is ``/memfd:rush-slots`` in /proc/PID/fd."""
@@ -53,6 +54,8 @@ PHASE = 2
 CONNECTIONS = 3
 OWNER = 4
 """The process that has forked it."""
+PENDING = 5
+"""How many requests wait for an answer that comes later."""
 
 # Indices of `Slot.counts`
 LATENCIES = 0
@@ -75,7 +78,7 @@ STARTING, READY, DRAINING = 0, 1, 2
 # A reading that meets the parent at work is made again, so often at most.
 _READINGS = 100
 
-# Numbers of page 0
+# Numbers of `Slots`
 _MAGIC = int.from_bytes(b"rushweb1", "little")
 _FIRST, _PARENT, _PHASE, _WANTED, _VERSION, _BEGAN = range(6)
 _ADDRESS, _ADDRESS_BYTES = 128, 256
