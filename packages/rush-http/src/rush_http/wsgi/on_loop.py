@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from epollserver import Connection, SendableFile
 
 from ..exchange import Exchange
+from ..phases import IDLE
 from ..streams import ResponseStream
 from .answer import GIVEN, Answer, Application, as_exception
 
@@ -40,7 +41,16 @@ class OnLoop(Answer):
                 and not exchange.connection_line
             ):
                 # What `give` does in the end: 3,000 instructions less.
-                self.server.send(self.conn, started.answer(body))
+                if (
+                    exchange.phase is IDLE
+                    and exchange.together is None
+                    and type(exchange) is Exchange
+                ):
+                    # What the `send` of a server that nobody observes does: 700 less.
+                    self.conn.write(started.answer(body))
+                    exchange.head = None
+                else:
+                    self.server.send(self.conn, started.answer(body))
                 self.stream = GIVEN
                 if self.body is not None:
                     self.end()
