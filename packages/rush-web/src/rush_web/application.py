@@ -25,11 +25,16 @@ or spooled to disk."""
 class Application:
     """Asks the application; `ask` is a handler.
 
-    `handle` is the callback of the `HttpServer`, which picks who answers.
+    `handle` is the callback of the `HttpServer`, which picks who answers.  `on_bug` is called
+    when the application has failed in a thread; on the loop its exception is raised here.
     """
 
     def __init__(
-        self, server: "WebServer", http_server: HttpServer, handle: OnMessageComplete
+        self,
+        server: "WebServer",
+        http_server: HttpServer,
+        handle: OnMessageComplete,
+        on_bug: Callable[[], object],
     ) -> None:
         app = server.wsgi
         assert app is not None
@@ -43,6 +48,7 @@ class Application:
             body_bytes=BODY_BYTES if limit == Limits().body_bytes else limit,
             install=False,
             handle=handle,
+            on_error=on_bug,
         )
         """What answers without a look at the routes; what it raises is for `failing`."""
 

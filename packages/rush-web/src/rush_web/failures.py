@@ -84,12 +84,16 @@ class Failures:
             _log.info("%s ended with %r, for %s", what, error, named(handler))
         else:
             _log.error("%s failed: %s", what, error, exc_info=error)
-            if self.on_bug is not None:
-                self.on_bug()
+            self.bug()
         request.error = error
         request.code = status
         request.pending = list(error.headers) if isinstance(error, HttpError) else []
         self._call(handler, shown(kind), request, what)
+
+    def bug(self) -> None:
+        """Tell of one, whoever has answered for it."""
+        if self.on_bug is not None:
+            self.on_bug()
 
     def _call(self, handler: "Handler", name: str, request: "Answering", what: str) -> None:
         try:

@@ -69,8 +69,8 @@ class HandlersManager:
     `hooks` are functions to be called before and after all that; `json` is what makes JSON.
     `redirects` are path to (location, status), or (location, status, whether to keep the query).
     `files` is a prefix such as ``/static/``; with `listing`, folders without an index are listed.
-    `application` is made with what handles a request, and asked where nothing else answers: also
-    below `files` if there is no such file.
+    `application` is made with what handles a request and what is told of bugs, and asked where
+    nothing else answers: also below `files` if there is no such file.
     Raises `ValueError` or `TypeError` for what could never work.
     """
 
@@ -90,7 +90,8 @@ class HandlersManager:
         blocking_queue: int = QUEUE,
         hooks: Hooks | None = None,
         json: JsonName | EncodeJson = "json",
-        application: Callable[[OnMessageComplete], "Application"] | None = None,
+        application: Callable[[OnMessageComplete, Callable[[], object]], "Application"]
+        | None = None,
     ) -> None:
         if files is not None:
             check_prefix(files)
@@ -129,7 +130,7 @@ class HandlersManager:
             )
         # Not by name, but by what picks: it may come to be watched.
         self._application = application and application(
-            lambda *it: http_server.on_message_complete(*it)
+            lambda *it: http_server.on_message_complete(*it), self._failures.bug
         )
         self._ask: Handler | None = None
         # Who is asked where a file was, and may be no more.

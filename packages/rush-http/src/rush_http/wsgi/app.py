@@ -2,6 +2,7 @@
 
 import io
 import logging
+from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Final
@@ -67,6 +68,7 @@ class WsgiApp:
         environ: Environ | MappingProxyType[str, object] = MappingProxyType({}),
         install: bool = True,
         handle: "OnMessageComplete | None" = None,
+        on_error: Callable[[], object] | None = None,
     ) -> None:
         if threads < 0:
             raise ValueError(f"threads is {threads!r}: it must be 0 or more")
@@ -94,6 +96,7 @@ class WsgiApp:
         self._script_name = script_name
         self._memo = StartedMemo()
         self._handle = handle or self.__call__
+        self._on_error = on_error
         # The input of a request that is being handled, and how many bytes it has.
         self._large: tuple[_Large, int | None] | None = None
         if install:
@@ -195,6 +198,7 @@ class WsgiApp:
         answer.environ = environ
         answer.deferred = self._server.defer(conn)
         answer.memo = self._memo
+        answer.on_error = self._tell
         answer.body = answer.arriving = body
         answer.started = answer.stream = answer.iterable = None
         if self._pool is None:
@@ -203,6 +207,10 @@ class WsgiApp:
         if not self._pool.submit(partial(answer.run_safely, self._app)):
             answer.end()
             raise ServiceUnavailable("the application is ending")
+
+    def _tell(self) -> None:
+        if self._on_error is not None:
+            self._server.epoll.loop.call_soon_threadsafe(self._on_error)
 
 
 def _name(http_server: "HttpServer") -> tuple[str, str]:

@@ -1,12 +1,12 @@
 """InThread: an answer of an application that runs in a thread of the pool."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from epollserver import SendableFile
 
 from ..deferred import Deferred
-from ..errors import HttpError
+from ..errors import REASONS, HttpError
 from ..streams import ResponseStream
 from .answer import Answer, Application
 from .input import ArrivingBody
@@ -17,12 +17,14 @@ _log = logging.getLogger("rush_http")
 class InThread(Answer):
     """An answer in a thread of the pool, which may wait for the client."""
 
-    __slots__ = ("arriving", "deferred")
+    __slots__ = ("arriving", "deferred", "on_error")
 
     arriving: ArrivingBody | None
     """Its input, if it may be arriving."""
 
     deferred: Deferred
+    on_error: Callable[[], object]
+    """Called when the application has failed."""
 
     def run_safely(self, app: Application) -> None:
         """As `run`; what it raises is logged, and answered with 500."""
@@ -33,8 +35,10 @@ class InThread(Answer):
                 return
             _log.error("%s failed", self.what(), exc_info=error)
             if not self._unheard():
-                status = error.status if isinstance(error, HttpError) else 500
-                self.deferred.respond(b"500 Internal Server Error\n", status)
+                self.on_error()
+                told = error if isinstance(error, HttpError) else HttpError()
+                text = f"{told.status} {REASONS.get(told.status, 'Error')}\n"
+                self.deferred.respond(text.encode(), told.status, told.headers)
 
     def _unheard(self) -> bool:
         """Whether nobody waits for an answer, because the body of the request was refused."""
