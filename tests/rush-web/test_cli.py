@@ -237,6 +237,7 @@ MISTAKES = [
     (["run", "site.py"], "rush: site.py has the name of another module, "),
     (["run", "site"], "rush: site.py has the name of another module, "),
     (["run", "flask_like"], "; 'app' is a WSGI application: rush wsgi flask_like:app runs it\n"),
+    (["run", "flask_like:app"], "; it is a WSGI application: rush wsgi flask_like:app runs it\n"),
     (["run", "asgi"], "; it has an ASGI application, which Rush does not run\n"),
     (["run", "made:make"], "but a function: give what it returns a name, server = make()\n"),
     (["run", "made:Site"], "but a class: server = Site() makes one\n"),

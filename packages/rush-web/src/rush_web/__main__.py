@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from rush_http import HttpError
 
-from .commands import parse
+from .commands import complain, parse
 from .config import ConfigError, configure, table
 from .crew import START_FAILED
 from .explain import described
@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _DOES[options.command](options)
     except (Mistake, ConfigError) as mistake:
-        print(f"rush: {mistake}", file=sys.stderr)
+        complain(str(mistake))
         return 2
     except KeyboardInterrupt:
         return 130  # before there was a server to stop
     except OSError as error:  # of a file that an option names
-        print(f"rush: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
 
 
@@ -100,7 +100,7 @@ def _run_server(
         from .occupied import advice
 
         lines = advice(error, addresses_of(server.bind, server.host, server.port))
-        print(f"rush: {error.strerror}", *lines, sep="\n      ", file=sys.stderr)
+        complain(str(error.strerror), *lines)
         return 1
 
 

@@ -24,7 +24,7 @@ def no_file(path: Path, asked: str, *, by_name: bool = True) -> str:
     if not by_name:
         there = f": there are {_listed(names)}" if names else ""
         return f"name a program, such as app.py; there is none of that name in {os.getcwd()}{there}"
-    near = _elsewhere(path) or nearest(path.name, names)
+    near = _elsewhere(path) or nearest(path.stem, [name[:-3] for name in names], ".py")
     there = f"; there are {_listed(names)}" if names else ": is it the right folder?"
     return f"no file {asked!r} in {os.getcwd()}{near or there}"
 
@@ -65,7 +65,8 @@ def no_server(module: ModuleType, name: str) -> str:
     applications = [key for key, value in vars(module).items() if _kind(value) == "WSGI"]
     if applications:
         one = name if name in applications else applications[0]
-        return f"{said}; {one!r} is a WSGI application: rush wsgi {module.__name__}:{one} runs it"
+        other = "it" if one == name else repr(one)
+        return f"{said}; {other} is a WSGI application: rush wsgi {module.__name__}:{one} runs it"
     if any(_kind(value) == "ASGI" for value in vars(module).values()):
         return f"{said}; it has an ASGI application, which Rush does not run"
     value = getattr(module, name, None)

@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from . import __version__
 from .config import add_arguments, nearest
+from .paint import BOLD, RED, Paint, width_of
+from .ring import printable
 
 _SERVER = "module and name, app:server, or a file (default: app.py, where the name is server)"
 
@@ -89,8 +91,30 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with status 2."""
-        print(f"{self.prog}: {message}\n(see {self.prog} --help)", file=sys.stderr)
+        complain(message, f"see {self.prog} --help", by=self.prog)
         raise SystemExit(2)
+
+
+def complain(message: str, *more: str, by: str = "rush") -> None:
+    """Say what is wrong, and lines that help; in a terminal no word is cut at the margin."""
+    paint = Paint(sys.stderr)
+    lines = [f"{by}: {message}", *(f"      {line}" for line in more)]
+    if paint.is_terminal:
+        from textwrap import wrap
+
+        width = width_of(sys.stderr)
+        lines = [
+            part
+            for line in lines
+            for part in wrap(
+                *(printable(line), width),
+                subsequent_indent=" " * 6,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        ]
+    lines[0] = lines[0].replace(f"{by}:", paint(f"{by}:", BOLD, RED), 1)
+    print(*lines, sep="\n", file=sys.stderr)
 
 
 def _no_command(word: str, commands: Iterable[str]) -> str:

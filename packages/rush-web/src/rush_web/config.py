@@ -205,10 +205,10 @@ def table(settings: Iterable[Setting]) -> Iterator[str]:
         yield f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}"
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str], suffix: str = "") -> str:
     """``": did you mean X?"`` for the word that is most like `word`, or nothing."""
     near = difflib.get_close_matches(word, list(words), 1, 0.6)
-    return f": did you mean {near[0]}?" if near else ""
+    return f": did you mean {near[0]}{suffix}?" if near else ""
 
 
 _Said = tuple[object, str]

@@ -61,8 +61,9 @@ def _rows(facts: Facts, width: int, paint: Paint) -> Iterator[tuple[str, str]]:
     if facts.is_application:
         yield "Answers", "a WSGI application"
     if facts.routes or facts.redirects or not (facts.is_application or facts.files):
-        redirects = counted(facts.redirects, "redirect") if facts.redirects else ""
-        yield "Routes", ", ".join(part for part in (str(facts.routes), redirects) if part)
+        redirects = f", {counted(facts.redirects, 'redirect')}" if facts.redirects else ""
+        none = "" if facts.routes or facts.redirects else paint("  so all is 404", DIM)
+        yield "Routes", f"{facts.routes}{redirects}{none}"
     if facts.files is not None:
         below = f" below {cut(facts.files, 24)}"
         folder = _from_here(facts.folder) if facts.folder else "several folders"

@@ -28,7 +28,9 @@ def _told_syntax(error: SyntaxError, paint: Paint, width: int) -> Iterator[str]:
     linecache.checkcache(file)
     source = linecache.getlines(file) or [""] * (line - 1) + [error.text or ""]
     first = error.offset or 0
-    last = error.end_offset or 0 if error.end_lineno in (None, line) else first + 1
+    last = error.end_offset or 0
+    if error.end_lineno not in (None, line):
+        last = len(source[line - 1].rstrip()) + 1 if line <= len(source) else 0
     columns = (first - 1, max(first, last - 1)) if first > 0 else None
     yield from _head(type(error).__name__, printable(error.msg), paint, width)
     yield _place(_shown(file), line, "", paint)
@@ -47,6 +49,7 @@ def _told_failure(
     if isinstance(error, ModuleNotFoundError) and error.name:
         for line in missing_help(error.name):
             yield cut(line, width)
+        yield ""
 
 
 def _told_frames(frames: "tuple[Frame, ...]", paint: Paint, width: int) -> Iterator[str]:
