@@ -1,6 +1,8 @@
 """Dates of HTTP, as they are written and read (RFC 9110, 5.6.7)."""
 
+import math
 import time
+from email.utils import formatdate
 
 import pytest
 
@@ -86,3 +88,16 @@ def test_dates_are_read_as_they_are_written():
 
 def test_a_year_of_two_digits_goes_by_the_clock():
     assert parse_http_date(RFC_850) == NOV_1994
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, 1, 1.9, 784111777, 951827696.5, 4102444800, 253402300799, -1, -62135596800]
+)
+def test_dates_are_those_of_the_standard_library(seconds):
+    assert http_date(seconds) == formatdate(math.floor(seconds), usegmt=True)
+
+
+@pytest.mark.parametrize("seconds", [253402300800, -62135596801])
+def test_years_that_have_not_four_digits(seconds):
+    with pytest.raises(ValueError, match="HTTP has no date"):
+        http_date(seconds)

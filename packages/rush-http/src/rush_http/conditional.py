@@ -17,9 +17,9 @@ handler that changes something asks `evaluate` before it does::
     412
 """
 
+import os
 import re
 from collections.abc import Iterator
-from secrets import token_hex
 from time import time
 from typing import NamedTuple
 
@@ -139,7 +139,7 @@ class Representation:
             return self._single(spans[0])
         # Random, 16 bytes of it: whoever wrote the content could not know it.
         type_line = b"".join(header_line(*line) for line in self._type)
-        multipart = Multipart(self.size, type_line, token_hex(16))
+        multipart = Multipart(self.size, type_line, os.urandom(16).hex())
         spans = coalesce(spans, multipart.head_bytes)
         if len(spans) == 1:
             return self._single(spans[0])

@@ -4,11 +4,12 @@ import re
 from datetime import date, datetime, timezone
 from time import time
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
-_SHORT = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_SHORT = rf"(?:{'|'.join(DAYS)})"
 _LONG = r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
-_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
+_MONTH = rf"(?P<month>{'|'.join(MONTHS)})"
 # RFC 9110, 5.6.7; case and blanks count.  The first is what everybody sends.
 _FORMATS = [
     re.compile(rf"{_SHORT}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT"),
@@ -37,7 +38,7 @@ def parse_http_date(text: str, *, now: float | None = None) -> int | None:
             break
     else:
         return None
-    month = _MONTHS.index(match["month"]) + 1
+    month = MONTHS.index(match["month"]) + 1
     day, hour, minute, second = (int(match[name]) for name in ("day", "hour", "minute", "second"))
     if hour > 23 or minute > 59 or second > 60:
         return None

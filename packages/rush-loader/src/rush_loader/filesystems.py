@@ -13,7 +13,6 @@ get at them.  Its layers are those that `/proc/self/mountinfo` names.
 import ctypes
 import errno
 import os
-import platform
 import re
 
 _REPORTING = frozenset(
@@ -56,7 +55,7 @@ _NAMES = {
 }
 
 # The first field of struct statfs, on every architecture and libc; s390x alone made it 32 bits.
-_FTYPE = ctypes.c_uint if platform.machine() == "s390x" else ctypes.c_long
+_FTYPE = ctypes.c_uint if os.uname().machine == "s390x" else ctypes.c_long
 _STATFS_BYTES = 512  # larger than the struct is anywhere (120 on x86-64)
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from .access_format import lines_maker
+from .access_format import check_format
 from .blocking import check_threads
 from .handlers import check_prefix
 from .jsons import json_encoder
@@ -79,4 +79,4 @@ def _check_pages(server: "WebServer") -> None:
     for name, path in (("metrics", server.metrics), ("health", server.health)):
         if path is not None and not path.startswith("/"):
             raise ValueError(f"{name} is a path such as '/{name}', not {path!r:.80}")
-    lines_maker(server.access_format, 0)
+    check_format(server.access_format)

@@ -7,7 +7,6 @@ Each is finished or lost, never both.
 """
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -57,7 +56,7 @@ class ToFile:
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
         self._target = Path(target)
-        self._part = self._target.with_name(f".{secrets.token_hex(8)}.part")
+        self._part = self._target.with_name(f".{os.urandom(8).hex()}.part")
         # Closed by finish() or lost().  Not buffered: the pieces are large.
         self._file = open(self._part, "xb", buffering=0)  # noqa: SIM115
         self._size = 0
