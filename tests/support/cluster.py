@@ -39,31 +39,38 @@ APP = textwrap.dedent("""
 
     @server.get("/client")
     def client(request):
-        request.response_json(dict(request.headers))
+        seen = {"client": request.client.host, "scheme": request.scheme}
+        request.response_json(dict(request.headers) | seen)
 """)
 
 
 class Cluster:
     """Servers ``a`` and ``b``, and HAProxy before them at the UNIX socket `front`.
 
-    A context manager.  `timeouts` replace those of the configuration.  With `nginx`, that is before
-    them.
+    A context manager.  `config` is the name of the configuration, and says what is before them;
+    `timeouts` replace those of HAProxy's.  `options` go to the servers.  With `tcp`, `front` is a
+    port of the loopback, and all of them are there.
     """
 
-    def __init__(self, folder, *, nginx=False, **timeouts):
+    def __init__(self, folder, config="haproxy.cfg", *, options=(), tcp=False, **timeouts):
         self.folder = folder
         self.front = f"{folder}/front"
         self.servers = [None, None]
-        self._nginx = nginx
+        self._nginx = config == "nginx.conf"
+        self._config = config
+        self._options = options
+        self._tcp = tcp
         self._timeouts = timeouts
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
         with self._stack as stack:
-            self.hosts = stack.enter_context(Hosts(ADDRESSES))
+            self.hosts = stack.enter_context(Hosts(ADDRESSES, separate=not self._tcp))
             self._port, self._status_port = 8000, 9100
             if not self.hosts.separate:
-                self._port, self._status_port = _free_ports(self.hosts.addresses)
+                self._port, self._status_port, front = _free_ports(self.hosts.addresses)
+            if self._tcp:
+                self.front = "127.0.0.1", front
             (self.folder / "app.py").write_text(APP)
             for place in (0, 1):
                 stack.callback(self._end, place)
@@ -84,7 +91,7 @@ class Cluster:
     def start(self, place):
         """Start a server; it serves when it is ``ready()``."""
         options = ["--host", self.hosts.addresses[place], "--port", str(self._port)]
-        options += ["--status-port", str(self._status_port)]
+        options += ["--status-port", str(self._status_port), *self._options]
         command = [*self.hosts.command(place), "env", f"NAME={'ab'[place]}"]
         program = ["-m", "rush_web", "run", "app:server", *options]
         self.servers[place] = Program(*program, command=command, cwd=self.folder)
@@ -128,12 +135,12 @@ class Cluster:
 
     def _haproxy_cfg(self):
         changes = {
-            "bind :80": f"bind unix@{self.front}",
+            r"(?m)^    bind :\d+$": f"    bind {self._listened('unix@')}",
             "/run/haproxy/admin.sock": f"{self.folder}/admin",
             "check port 9100": f"check port {self._status_port}",
-            "option httplog": "option dontlog-normal",
+            r"option (http|tcp)log": "option dontlog-normal",
         }
-        text = self._adapted("haproxy.cfg", changes)
+        text = self._adapted(changes)
         for name, value in self._timeouts.items():
             text, count = re.subn(rf"timeout {name} \w+", f"timeout {name} {value}", text)
             assert count == 1, name
@@ -143,23 +150,28 @@ class Cluster:
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = "".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
         changes = {
-            "listen 80;": f"listen unix:{self.front};",
+            "listen 80;": f"listen {self._listened('unix:')};",
             "/run/nginx.pid": f"{self.folder}/nginx.pid",
             "    access_log off;": f"    access_log off; {paths}",
         }
-        return self._adapted("nginx.conf", changes)
+        return self._adapted(changes)
 
-    def _adapted(self, name, changes):
-        text = (DEPLOY / name).read_text()
+    def _listened(self, unix):
+        """Where the proxy listens, as it writes that."""
+        return f"{unix}{self.front}" if isinstance(self.front, str) else "{}:{}".format(*self.front)
+
+    def _adapted(self, changes):
+        text = (DEPLOY / self._config).read_text()
         for given, address in zip(ADDRESSES, self.hosts.addresses, strict=True):
-            changes[f"{given}:8000"] = f"{address}:{self._port}"
+            changes[rf"server (\w )?{given}:8\d+"] = rf"server \g<1>{address}:{self._port}"
         for before, after in changes.items():
-            assert before in text, before
-            text = text.replace(before, after)
+            text, count = re.subn(before, after, text)
+            assert count, before
         return text
 
     def _listens(self):
-        with socket.socket(socket.AF_UNIX) as sock:
+        family = socket.AF_UNIX if isinstance(self.front, str) else socket.AF_INET
+        with socket.socket(family) as sock:
             return not sock.connect_ex(self.front)
 
     def ask_haproxy(self, command):
@@ -190,14 +202,14 @@ class Cluster:
 
 
 def _free_ports(addresses):
-    """Two ports that nobody has at any of the addresses."""
+    """Three ports that nobody has at any of the addresses."""
     with contextlib.ExitStack() as stack:
         found = []
-        while len(found) < 2:
+        while len(found) < 3:
             first, *others = addresses
             port = stack.enter_context(socket.create_server((first, 0))).getsockname()[1]
             with contextlib.suppress(OSError):
-                for address in others:
+                for address in (*others, "127.0.0.1"):
                     stack.enter_context(socket.create_server((address, port)))
                 found.append(port)
         return found

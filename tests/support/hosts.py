@@ -22,9 +22,10 @@ class Hosts:
     `separate` says whether they are namespaces; if not, `addresses` are of the loopback.
     """
 
-    def __init__(self, addresses):
+    def __init__(self, addresses, *, separate=True):
         self._stack = contextlib.ExitStack()
-        self.separate = os.geteuid() == 0 and all(map(_found, _TOOLS)) and self._make(addresses)
+        able = separate and os.geteuid() == 0 and all(map(_found, _TOOLS))
+        self.separate = able and self._make(addresses)
         self.addresses = addresses
         if not self.separate:
             self.addresses = [f"127.0.0.{2 + place}" for place in range(len(addresses))]

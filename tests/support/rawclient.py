@@ -19,14 +19,19 @@ class Response(NamedTuple):
 
 
 class RawClient:
-    """A blocking client of `address` that gives up after `PATIENCE` seconds, never silently."""
+    """A blocking client of `address` that gives up after `PATIENCE` seconds, never silently.
 
-    def __init__(self, address, *, receive_buffer=None):
+    `source` is the address that it comes from.
+    """
+
+    def __init__(self, address, *, receive_buffer=None, source=None):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.sock = socket.socket(family)
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE)
+        if source is not None:
+            self.sock.bind((source, 0))
         self.sock.connect(address)
         if address in TLS:
             self.sock = TLS[address].wrap_socket(

@@ -11,10 +11,11 @@ import sys
 
 import pytest
 
+from certificates import contexts
 from cluster import APP, DEPLOY, HAPROXY, NGINX, Cluster
 from load import Load
 from programs import Program
-from rawclient import PATIENCE, RawClient, request
+from rawclient import PATIENCE, TLS, RawClient, request
 
 WITH_HAPROXY = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed")
 WITH_NGINX = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
@@ -186,8 +187,9 @@ def test_what_the_autoscaler_asks_for_is_measured(objects, tmp_path):
 
 
 @WITH_HAPROXY
-def test_haproxy_accepts_its_configuration():
-    done = run(HAPROXY, "-c", "-f", DEPLOY / "haproxy.cfg")
+@pytest.mark.parametrize("config", ["haproxy.cfg", "haproxy-tcp.cfg"])
+def test_haproxy_accepts_its_configuration(config):
+    done = run(HAPROXY, "-c", "-f", DEPLOY / config)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
@@ -200,31 +202,56 @@ def test_nginx_accepts_its_configuration(tmp_path):
     assert "warn" not in done.stderr, done.stderr
 
 
+HEADERS = ["--proxy-headers", "X-Forwarded-For,X-Forwarded-Proto"]
+
+
 @pytest.mark.parametrize(
-    "nginx",
+    "config",
     [
-        pytest.param(False, id="haproxy", marks=WITH_HAPROXY),
-        pytest.param(True, id="nginx", marks=WITH_NGINX),
+        pytest.param("haproxy.cfg", marks=WITH_HAPROXY),
+        pytest.param("nginx.conf", marks=WITH_NGINX),
     ],
 )
-def test_what_a_server_is_told_of_the_client(tmp_path, nginx):
-    """The headers that a client has made up are not believed; one connection serves many."""
+def test_what_a_server_is_told_of_the_client(tmp_path, config):
+    """What a client has made up is not believed; one connection serves many."""
     lines = ["X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "Connection: keep-alive"]
-    with Cluster(tmp_path, nginx=nginx) as cluster, RawClient(cluster.front) as client:
+    options = ["--trusted-proxies", "127.0.0.1", *HEADERS]
+    with (
+        Cluster(tmp_path, config, options=options, tcp=True) as cluster,
+        RawClient(cluster.front, source="127.0.0.9") as client,
+    ):
         for _ in range(10):
             client.send(request("/client", *lines))
             seen = json.loads(client.response().body)
             assert "6.6.6.6" not in str(seen)
-            assert seen["x-forwarded-proto"] == "http"
+            assert (seen["client"], seen["scheme"]) == ("127.0.0.9", "http")
             assert seen.get("connection", "keep-alive") == "keep-alive"
         client.send(request("/who", method="POST", body=b"x" * 10_000))
         assert client.response().status == 200
 
 
+@WITH_HAPROXY
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_server_that_speaks_tls_behind_haproxy(tmp_path):
+    """The PROXY protocol says who the client is, before TLS."""
+    _, context = contexts(tmp_path)
+    options = ["--trusted-proxies", "127.0.0.1", "--proxy-protocol", "required"]
+    options += ["--certfile", tmp_path / "cert.pem", "--keyfile", tmp_path / "key.pem"]
+    with Cluster(tmp_path, "haproxy-tcp.cfg", options=options, tcp=True) as cluster:
+        TLS[cluster.front] = context
+        try:
+            for _ in range(4):
+                with RawClient(cluster.front, source="127.0.0.9") as client:
+                    seen = json.loads(client.get("/client").body)
+                    assert (seen["client"], seen["scheme"]) == ("127.0.0.9", "https")
+        finally:
+            del TLS[cluster.front]
+
+
 @WITH_NGINX
 def test_servers_behind_nginx_are_restarted(tmp_path):
     """It has no health checks: it finds out by being refused, and asks the other one."""
-    with Cluster(tmp_path, nginx=True) as cluster, Load(cluster.front, 12, "/who") as load:
+    with Cluster(tmp_path, "nginx.conf") as cluster, Load(cluster.front, 12, "/who") as load:
         load.wait_for_all()
         before = set(load.said)
         for place in (0, 1):

@@ -19,7 +19,8 @@ from ..server import WebServer, say
 
 _STOP_SECONDS = 5.0
 # What is another thing than the work of the worker, or would disturb a server that runs already.
-_LEFT_OUT = {
+_LEFT_OUT: dict[str, object] = {
+    "proxy_protocol": "off",
     "certfile": None,
     "keyfile": None,
     "pid_file": None,
