@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
-from ..programs import load_server
+from ..programs import Mistake, load_server
 from ..server import WebServer
 from ..units import shown_seconds
 from .client import Load, NoAnswer, ask_once, load
@@ -21,6 +22,7 @@ _WARM_SECONDS = 0.1
 _BUSY = 0.85
 _FILE_BYTES = 4096
 _MOST_PATHS = 6
+_SAFE = "%/?&=+:@!$'()*,;~"  # in a path or query; all else is encoded
 _HELLO, _FILE = "hello, nothing else", "a file of 4 KiB"
 
 
@@ -36,6 +38,7 @@ class Row:
         self.failed = ""
         self._server = server
         host = "{}:{}".format(*server.address)
+        path = quote(path, safe=_SAFE)
         self._wire = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     def check(self) -> None:
@@ -88,7 +91,15 @@ class Row:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measure, and print the table; the exit status: 1 if a path could not be measured."""
+    """Measure, and print the table; the exit status: 1 if a path could not be measured.
+
+    Raises `Mistake` for options that make no sense.
+    """
+    if options.connections < 1 or not options.seconds > 0:
+        raise Mistake("--connections is 1 or more, and --seconds more than 0")
+    for path in options.path:
+        if not path.startswith("/"):
+            raise Mistake(f"{path!r:.80} is no path of a request: it begins with /")
     cpus = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         rows = _rows(stack, options, cpus)
