@@ -83,7 +83,7 @@ class Comparison:
                     except Failed as error:
                         failed[name] = str(error)
                         results.pop(name, None)
-                        say(f"{scenario.name}: {name} fails: {error}")
+                        say(f"{scenario.name}: {name} fails: {error} {error.words}")
 
     def _checked(self, scenario: Scenario, server: Server, strict: bool) -> tuple[str, ...]:
         deadline = time.monotonic() + 5
@@ -169,13 +169,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a minute, and rougher")
     parser.add_argument("--install", action="store_true", help="make environments that are missing")
     parser.add_argument("--rounds", type=int, help="of each (3; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="of a round (0.35; quick: 0.3)")
+    parser.add_argument("--seconds", type=float, help="of a round (0.3)")
     parser.add_argument("--output", type=pathlib.Path, help="the folder for what is written")
     options = parser.parse_args()
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"no contender {', '.join(unknown)}; there are {', '.join(NAMES)}")
     options.rounds = options.rounds or (2 if options.quick else 3)
-    options.seconds = options.seconds or (0.3 if options.quick else 0.35)
+    options.seconds = options.seconds or 0.3
     return options
 
 

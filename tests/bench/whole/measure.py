@@ -6,6 +6,7 @@ import http.client
 import json
 import pathlib
 import subprocess
+import time
 
 from processes import (
     CLIENT_CPU,
@@ -116,12 +117,21 @@ class Client:
             finally:
                 client.kill()
 
+    def _failed(self, client: "subprocess.Popen[str]", server: Server) -> Failed:
+        """Why there is no result, when the server has had the time to end."""
+        time.sleep(0.5)
+        if not server.alive():
+            return Failed("it crashed under load", server.last_words())
+        assert client.stderr is not None
+        client.kill()
+        return Failed(client.stderr.read().strip(), server.last_words())
+
     def _round(self, client: "subprocess.Popen[str]", server: Server) -> Round:
         assert client.stdin is not None
         assert client.stdout is not None
         assert client.stderr is not None
         if client.stdout.readline() != "ready\n":
-            raise Failed(client.stderr.read().strip())
+            raise self._failed(client, server)
         before = server.cpu_seconds(), cpu_seconds(client.pid), busy_seconds(SERVER_CPU)
         client.stdin.write("\n")
         client.stdin.flush()
@@ -129,11 +139,9 @@ class Client:
         cpu = server.cpu_seconds() - before[0]
         client_cpu = cpu_seconds(client.pid) - before[1]
         busy = busy_seconds(SERVER_CPU) - before[2]
-        if not line:
-            raise Failed(client.stderr.read().strip())
+        if not line or not server.alive():
+            raise self._failed(client, server)
         said = json.loads(line)
-        if not server.alive():
-            raise Failed(f"it died under load: {server.last_words()}")
         return Round(
             requests=said["answers"],
             seconds=said["seconds"],

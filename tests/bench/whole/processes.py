@@ -22,7 +22,14 @@ SERVER_CPU, CLIENT_CPU = CPUS[0], CPUS[-1]
 
 
 class Failed(Exception):
-    """A contender does not do what it should; the message says what."""
+    """A contender does not do what it should; the message says what.
+
+    `words` are its own on that: for who looks for the reason, not for the results.
+    """
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
 
 
 def pinned(cpus: list[int]) -> None:
@@ -100,12 +107,12 @@ class Server:
         deadline = time.monotonic() + PATIENCE
         while True:
             if self._process.poll() is not None:
-                raise Failed(f"it ended with {self._process.returncode}: {self.last_words()}")
+                raise Failed(f"it ended with {self._process.returncode}", self.last_words())
             with socket.socket() as sock:
                 if not sock.connect_ex(("127.0.0.1", self.port)):
                     return
             if time.monotonic() > deadline:
-                raise Failed(f"it does not listen: {self.last_words()}")
+                raise Failed("it does not listen", self.last_words())
             time.sleep(0.05)
 
     def last_words(self) -> str:

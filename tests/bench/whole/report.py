@@ -1,6 +1,5 @@
 """Tables of what was measured: for the terminal, as JSON and as Markdown."""
 
-import dataclasses
 import json
 import statistics
 from collections.abc import Iterable
@@ -35,7 +34,7 @@ def median(values: Iterable[float]) -> float:
 def summary(rounds: list[Round]) -> dict[str, float]:
     """What the rounds have in common."""
     rates = [one.per_cpu_second for one in rounds]
-    return {
+    found = {
         "per_cpu_second": median(rates),
         "per_second": median(one.per_second for one in rounds),
         "p50_us": median(one.p50_us for one in rounds),
@@ -47,6 +46,7 @@ def summary(rounds: list[Round]) -> dict[str, float]:
         "errors": sum(one.errors for one in rounds),
         "idle": min(one.idle for one in rounds),
     }
+    return {name: float(f"{value:.6g}") for name, value in found.items()}  # no more is known
 
 
 def as_json(facts: dict, results: dict, failed: dict) -> str:
@@ -56,7 +56,8 @@ def as_json(facts: dict, results: dict, failed: dict) -> str:
             "summary": {name: summary(rounds) for name, rounds in found.items()},
             "failed": failed[scenario],
             "rounds": {
-                name: [dataclasses.asdict(one) for one in rounds] for name, rounds in found.items()
+                name: [round(one.per_cpu_second) for one in rounds]
+                for name, rounds in found.items()
             },
         }
         for scenario, found in results.items()
@@ -70,6 +71,7 @@ def markdown(data: str) -> str:
     text = [INTRODUCTION.format(**{**facts, **facts["machine"]})]
     text += ["## Requests per CPU-second, in thousands\n", _overview(facts), ""]
     text += [f"- {name}: {version}" for name, version in facts["versions"].items()]
+    text += ["", "## Latency and memory\n", _latency_and_memory(facts)]
     text += ["", "## One by one\n", AFTERWARDS]
     for name, found in facts["scenarios"].items():
         text += [f"### {name}: {BY_NAME[name].what}\n", _rows(found["summary"]), ""]
@@ -87,6 +89,8 @@ def _overview(facts: dict) -> str:
     names = list(facts["versions"])
     lines = [_line(["", *names]), _line(["---", *["--:"] * len(names)])]
     for scenario, found in facts["scenarios"].items():
+        if BY_NAME[scenario].half:
+            continue  # what matters there is how long it takes
         cells = []
         best = max((one["per_cpu_second"] for name, one in found["summary"].items()
                     if name != "floor"), default=0)  # fmt: skip
@@ -96,6 +100,25 @@ def _overview(facts: dict) -> str:
             is_best = one is not None and name != "floor" and one["per_cpu_second"] == best
             cells.append(f"**{cell}**" if is_best else cell)
         lines.append(_line([f"{scenario}", *cells]))
+    return "\n".join(lines)
+
+
+def _latency_and_memory(facts: dict) -> str:
+    """What else is asked of a server."""
+    asked = [
+        ("half", "p50_us", 1e3, 2, "p50 at half load, ms"),
+        ("half", "p99_us", 1e3, 2, "p99 at half load, ms"),
+        ("plaintext", "memory_bytes", 1 << 20, 1, "memory, MiB"),
+        ("idle", "memory_bytes", 1 << 20, 1, "beside 10,000 idle connections, MiB"),
+    ]
+    names = list(facts["versions"])
+    lines = [_line(["", *names]), _line(["---", *["--:"] * len(names)])]
+    for scenario, field, unit, digits, title in asked:
+        found = facts["scenarios"].get(scenario, {"summary": {}})["summary"]
+        cells = [
+            f"{found[name][field] / unit:.{digits}f}" if name in found else "" for name in names
+        ]
+        lines.append(_line([title, *cells]))
     return "\n".join(lines)
 
 
