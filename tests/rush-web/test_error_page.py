@@ -77,7 +77,7 @@ def test_the_frame_that_failed_is_there_with_its_values():
     assert values["password"] == "(hidden)"
     assert values["user"] == "User(name='Ann', password=(hidden), api_key=(hidden))"
     assert values["settings"] == (
-        "{'database': 'app.db', 'deep': [{'secret': (hidden)}], 'token': (hidden)}"
+        "{'database': 'app.db', 'token': (hidden), 'deep': [{'secret': (hidden)}]}"
     )
     if sys.version_info >= (3, 11):
         assert frame.columns is not None
@@ -204,6 +204,9 @@ def test_it_can_be_repeated():
     )
     assert asked("HEAD").curl == "curl -i --head http://127.0.0.1:9090/"
     assert "@FILE" in asked("POST", body=b"\xff\xfe").curl
+    request = Incoming()
+    request.headers, request.method, request.path = Headers((("host", "a"),)), "GET", "/"
+    assert what_was_asked(request, "https").curl == "curl -i https://a/"
 
 
 EDITORS = [

@@ -1,6 +1,7 @@
 """What is answered in development where no error handler is: why, where, and how to repeat it."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,7 @@ class Explanations:
         if error is None or not self._viewers.may_see(request):
             answer_status(request)
             return
-        asked = what_was_asked(request)
+        asked = what_was_asked(request, self._viewers.scheme)
         failure = failure_of(error)
         if not isinstance(error, HttpError) or error.status >= 500 or failure.own_frames:
             _answer(
@@ -76,6 +77,14 @@ class Explanations:
         )
 
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text, with what commands terminals, cannot be encoded or turns lines around escaped."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def _answer(
     request: "Answering",
     page: "Callable[[], Page]",
@@ -90,9 +99,9 @@ def _answer(
     headers = [("Vary", "Accept"), ("Cache-Control", "no-store")]
     if kind == HTML:
         made = page()
-        request.response(made.text, headers=[*made.headers, *headers], content_type=HTML)
+        request.response(printable(made.text), headers=[*made.headers, *headers], content_type=HTML)
     elif kind == JSON:
         body = json.dumps(data(), indent=2) + "\n"
         request.response(body, headers=headers, content_type=JSON)
     else:
-        request.response(text(), headers=headers, content_type=TEXT)
+        request.response(printable(text()), headers=headers, content_type=TEXT)

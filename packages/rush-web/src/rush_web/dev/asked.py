@@ -34,7 +34,7 @@ class Asked:
     curl: str
 
 
-def what_was_asked(request: "Incoming") -> Asked:
+def what_was_asked(request: "Incoming", scheme: str = "http") -> Asked:
     """Take a request apart; what cannot be read in it is left out."""
     target = _target(request)
     return Asked(
@@ -44,7 +44,7 @@ def what_was_asked(request: "Incoming") -> Asked:
         args=_args(request),
         form=_form(request),
         body_bytes=len(request.body),
-        curl=_curl(request, target),
+        curl=_curl(request, scheme, target),
     )
 
 
@@ -74,7 +74,7 @@ def _form(request: "Incoming") -> Pairs:
     ]
 
 
-def _curl(request: "Incoming", target: str) -> str:
+def _curl(request: "Incoming", scheme: str, target: str) -> str:
     """The command; secrets are to be filled in."""
     host = request.headers.get("host") or "127.0.0.1"
     words = ["curl", "-i"]
@@ -82,7 +82,7 @@ def _curl(request: "Incoming", target: str) -> str:
         words.append("--head")
     elif request.method != ("POST" if request.body else "GET"):
         words += ["-X", request.method]
-    words.append(f"http://{host}{target}")
+    words.append(f"{scheme}://{host}{target}")
     for name, value in request.headers.items():
         # What browsers tell of themselves (``Sec-Fetch-Mode``, ``Sec-CH-UA``) makes it long only.
         if name.lower() not in _NOT_REPEATED and not name.lower().startswith("sec-"):

@@ -130,7 +130,9 @@ def _frame(frame: Frame, pattern: str | None, *, is_open: bool = False) -> str:
 def _editor_link(frame: Frame, pattern: str | None) -> str:
     if pattern is None or not os.path.isabs(frame.file):
         return ""
-    return pattern.replace("{file}", quote(frame.file)).replace("{line}", str(frame.line))
+    return pattern.replace("{file}", quote(os.fsencode(frame.file))).replace(
+        "{line}", str(frame.line)
+    )
 
 
 def _editor_button(failure: Failure, pattern: str | None) -> str:

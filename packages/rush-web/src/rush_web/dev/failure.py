@@ -7,9 +7,12 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
+from typing import TypeVar
 
 from .own import LIBRARIES, is_ours, is_own
 from .secrets import shown, without_secrets
+
+_T = TypeVar("_T")
 
 _AROUND = 5
 _MOST_VALUES = 60
@@ -74,8 +77,8 @@ def _failure(error: BaseException, relation: str, seen: "set[int]") -> Failure:
     return Failure(
         kind=_kind(error),
         message=without_secrets(_said(error)),
-        notes=tuple(map(str, getattr(error, "__notes__", ()))),
-        frames=tuple(_frames(error.__traceback__)),
+        notes=tuple(without_secrets(note) for note in _tried(error, "__notes__", str)),
+        frames=(*_frames(error.__traceback__), *_place_of_syntax(error)),
         relation=relation,
         causes=tuple(causes),
         text=without_secrets("" if relation else _text(error)),
@@ -87,11 +90,16 @@ def _related(error: BaseException) -> Iterator[tuple[BaseException, str]]:
         yield error.__cause__, "caused by"
     elif error.__context__ is not None and not error.__suppress_context__:
         yield error.__context__, "while handling"
-    inside = getattr(error, "exceptions", ())
-    if isinstance(inside, tuple):
-        for one in inside:
-            if isinstance(one, BaseException):
-                yield one, "in the group"
+    for one in _tried(error, "exceptions", BaseException):
+        yield one, "in the group"
+
+
+def _tried(error: BaseException, name: str, kind: type[_T]) -> list[_T]:
+    """What an attribute holds of that kind; nothing if the class has something else there."""
+    try:
+        return [one for one in getattr(error, name, ()) if isinstance(one, kind)]
+    except Exception:
+        return []
 
 
 def _kind(error: BaseException) -> str:
@@ -135,10 +143,6 @@ def _frame(frame: FrameType, line: int, columns: tuple[int, int] | None) -> Fram
     source = linecache.getlines(file, frame.f_globals)
     first = max(1, line - _AROUND)
     lines = tuple(text.rstrip("\n") for text in source[first - 1 : line + _AROUND])
-    names = list(frame.f_locals)[:_MOST_VALUES]
-    values = tuple(
-        (name, shown(name, frame.f_locals[name])) for name in names if not name.startswith("__")
-    )
     return Frame(
         file=file,
         shown_file=_short(file),
@@ -148,8 +152,37 @@ def _frame(frame: FrameType, line: int, columns: tuple[int, int] | None) -> Fram
         first_line=first,
         lines=lines,
         columns=_in_characters(source, line, columns),
-        values=values,
+        values=tuple(_values(frame)),
     )
+
+
+def _place_of_syntax(error: BaseException) -> Iterator[Frame]:
+    """Where the text is that could not be compiled: no call ever came there."""
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str) and error.lineno:
+        source = linecache.getlines(error.filename)
+        first = max(1, error.lineno - _AROUND)
+        yield Frame(
+            file=error.filename,
+            shown_file=_short(error.filename),
+            line=error.lineno,
+            function="(syntax)",
+            own=is_own(error.filename),
+            first_line=first,
+            lines=tuple(text.rstrip("\n") for text in source[first - 1 : error.lineno + _AROUND]),
+            columns=None,
+            values=(),
+        )
+
+
+def _values(frame: FrameType) -> Iterator[tuple[str, str]]:
+    """The local variables; those of a class, or of ``exec``, may be any mapping."""
+    try:
+        found = [(name, frame.f_locals[name]) for name in list(frame.f_locals)[:_MOST_VALUES]]
+    except Exception:
+        return
+    for name, value in found:
+        if isinstance(name, str) and not name.startswith("__"):
+            yield name, shown(name, value)
 
 
 def _columns(code: CodeType, instruction: int) -> tuple[int, int] | None:

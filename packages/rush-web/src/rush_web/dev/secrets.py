@@ -2,7 +2,8 @@
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 HIDDEN: Final = "(hidden)"
@@ -22,6 +23,8 @@ _INSIDE = re.compile(
     r"""(b?'(?:[^'\\]|\\.)*'|b?"(?:[^"\\]|\\.)*"|(?!\(hidden\))[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
+# ``postgres://user:password@host``
+_IN_ADDRESS = re.compile(r"(://[^\s/:@'\"]*:)(?!\(hidden\)@)[^\s/@'\"]+@")
 
 
 def is_secret(name: str) -> bool:
@@ -30,8 +33,8 @@ def is_secret(name: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """The text, with what follows a secret's name in it hidden."""
-    return _INSIDE.sub(rf"\1{HIDDEN}", text)
+    """The text, with what follows a secret's name in it hidden, and passwords in addresses."""
+    return _IN_ADDRESS.sub(rf"\1{HIDDEN}@", _INSIDE.sub(rf"\1{HIDDEN}", text))
 
 
 def shown(name: str, value: object) -> str:
@@ -44,7 +47,7 @@ def shown(name: str, value: object) -> str:
         return HIDDEN
     try:
         text = _repr.repr(value)
-    except Exception as error:
+    except BaseException as error:  # whatever a class of the application does there
         return f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
     text = without_secrets(text)
     if len(text) > MOST_CHARACTERS:
@@ -63,17 +66,52 @@ class _Repr(reprlib.Repr):
         self.maxstring = self.maxother = 400
         self.maxlong = 80
 
-    def repr_dict(self, value: "dict[object, object]", level: int) -> str:
-        hidden = {
-            key: _HIDDEN if isinstance(key, str) and is_secret(key) else one
-            for key, one in value.items()
-        }
-        return super().repr_dict(hidden, level)
+    # `reprlib` sorts all of a mapping or a set, before it shows some.
 
-    def repr_bytes(self, value: bytes, level: int) -> str:
+    def repr_dict(self, value: "dict[object, object]", level: int) -> str:
+        if level <= 0:
+            return "{...}" if value else "{}"
+        parts = [
+            f"{self.repr1(key, level - 1)}: "
+            + (HIDDEN if _names_secret(key) else self.repr1(one, level - 1))
+            for key, one in islice(value.items(), self.maxdict)
+        ]
+        return "{" + ", ".join([*parts, *(["..."] if len(value) > self.maxdict else [])]) + "}"
+
+    def repr_set(self, value: "set[object]", level: int) -> str:
+        if not value or level <= 0:
+            return "{...}" if value else "set()"
+        parts = [self.repr1(one, level - 1) for one in islice(value, self.maxset)]
+        return "{" + ", ".join([*parts, *(["..."] if len(value) > self.maxset else [])]) + "}"
+
+    def repr_frozenset(self, value: "frozenset[object]", level: int) -> str:
+        return f"frozenset({self.repr_set(value, level) if value else ''})"  # type: ignore[arg-type]
+
+    def repr_tuple(self, value: "tuple[object, ...]", level: int) -> str:
+        return super().repr_tuple(_pair(value), level)
+
+    def repr_list(self, value: "list[object]", level: int) -> str:
+        return super().repr_list(list(_pair(value)) if len(value) == 2 else value, level)
+
+    def repr_bytes(self, value: "bytes | bytearray", level: int) -> str:
         if len(value) > self.maxstring:
             return f"{value[: self.maxstring // 2]!r}... ({len(value):,} bytes)"
         return repr(value)
+
+    repr_bytearray = repr_bytes
+
+
+def _names_secret(name: object) -> bool:
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
+    return isinstance(name, str) and is_secret(name)
+
+
+def _pair(value: "Sequence[object]") -> "tuple[object, ...]":
+    """A name and its value, as headers come; the value of a secret hidden."""
+    if len(value) == 2 and _names_secret(value[0]):
+        return value[0], _HIDDEN
+    return tuple(value)
 
 
 class _Hidden:

@@ -30,6 +30,11 @@ class Viewers:
         self._http_server = http_server
         self._networks = networks_of(os.environ.get(VARIABLE, ""))
 
+    @property
+    def scheme(self) -> str:
+        """How they ask: ``http`` or ``https``."""
+        return "https" if self._http_server.is_tls else "http"
+
     def may_see(self, request: "Request") -> bool:
         """Whether the client of this request may."""
         peer = self._http_server.peer(request.conn)
