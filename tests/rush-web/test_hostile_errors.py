@@ -1,6 +1,7 @@
 """Errors that are hard to show: hostile texts, objects that misbehave, and clients that pretend."""
 
 import json
+import logging
 import sys
 
 import pytest
@@ -100,6 +101,12 @@ def server():
     for path, handler, _ in ERRORS:
         made.get(f"/{path}/<path:rest>")(handler)
     return made
+
+
+@pytest.fixture(autouse=True)
+def unheard(monkeypatch):
+    """What is logged cannot be told by a worker of pytest-xdist: it is no text that has a UTF-8."""
+    monkeypatch.setattr(logging.getLogger("rush_web"), "disabled", True)
 
 
 @pytest.mark.parametrize("accept", KINDS)
