@@ -99,7 +99,8 @@ def test_the_black_box_knows_the_application(site, tmp_path):
         assert client.rest() == b""
     log = program.log.wait_for("was killed by SIGKILL")
     if site.threads:
-        assert "idle; before that: GET /three, GET /waits?x=1, GET /two, GET /one?a" in log
+        assert "idle; to be answered later: app.application, GET /waits?x=1" in log
+        assert "before that: GET /three, GET /waits?x=1, GET /two, GET /one?a" in log
     else:
         found = (
             r"in app\.application, GET /waits\?x=1; before that: GET /two, GET /one\?a, GET /one"
