@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -176,9 +177,6 @@ def _settled(status: os.stat_result, now_ns: int) -> bool:
 
 def content_etag(content: bytes) -> str:
     """A strong validator, quoted: the same for the same content, in every process."""
-    # Only now: with it comes OpenSSL, and a server need not wait for that when it starts.
-    from hashlib import blake2b
-
     return f'"{blake2b(content, digest_size=16).hexdigest()}"'
 
 
