@@ -111,6 +111,34 @@ def test_it_waits_for_the_first_version_that_can_start(launch, app):
     assert program.get("/").body == b"first"
 
 
+def test_what_is_called_at_the_start_may_fail(launch, app):
+    failing = APP + "\nserver.on_startup(lambda loader: loader.cache_files('/none'))\n"
+    app.write_text(failing)
+    program = launch("-m", "rush_web", "dev", "app.py")
+    program.output.wait_for("Nothing is served yet. A save begins anew")
+    assert "an on_startup callback failed" in str(program.log)
+    save(app, APP)
+    program.output.wait_for("Ctrl-C stops it")
+    program.ready()
+    save(app, failing)
+    program.output.wait_for("The version before goes on. A save begins anew")
+    assert program.get("/").body == b"first"
+    save(app, APP.replace("first", "mended"))
+    until(program, b"mended")
+
+
+def test_files_that_were_read_at_the_import_are_watched(dev, app):
+    text = app.with_name("text.txt")
+    text.write_text("one")
+    read = "from pathlib import Path\nTEXT = Path('text.txt').read_text()\n"
+    app.write_text(read + APP.replace('"first"', "TEXT"))
+    program = dev()
+    until(program, b"one")
+    save(text, "two")
+    until(program, b"two")
+    assert "text.txt changed" in str(program.output)
+
+
 def test_modules_that_come_later_are_watched_and_may_go_for_a_while(dev, app):
     program = dev()
     helper = app.with_name("helper.py")

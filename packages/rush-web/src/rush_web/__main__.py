@@ -75,8 +75,13 @@ def _wsgi(options: argparse.Namespace) -> int:
 def _dev(options: argparse.Namespace) -> int:
     from .dev.command import begin  # the others need nothing of it
 
-    server, greeted = begin(options)
-    return _run_server(server, options, greeted)
+    begun = begin(options)
+    try:
+        return _run_server(begun.server, options, begun.greeted)
+    except SystemExit as ended:
+        if ended.code != START_FAILED:
+            raise
+        return begun.failed()  # what is called at the start has, and the log says why
 
 
 def _run_server(

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import NamedTuple, NoReturn
 
 from epollserver import Loop
 
@@ -28,8 +29,18 @@ from .viewers import VARIABLE, networks_of
 _LATER = ("rush_web.dev.answers", "rush_web.dev.lines", "rush_web.dev.live")
 
 
-def begin(options: argparse.Namespace) -> tuple[WebServer, Callable[[str], str]]:
-    """The server that the command names, as it is in development, and what to say when it serves.
+class Begun(NamedTuple):
+    """A server that is to be run in development."""
+
+    server: WebServer
+    greeted: Callable[[str], str]
+    """What to say when it serves, made of its banner."""
+    failed: Callable[[], int]
+    """To be called if it cannot serve, and has said why; gives the status to end with."""
+
+
+def begin(options: argparse.Namespace) -> Begun:
+    """The server that the command names, as it is in development.
 
     If its module fails, this waits for a save, and begins this process anew; where a version before
     serves, it ends with status 3 instead, and leaves the waiting to that.
@@ -62,10 +73,12 @@ def begin(options: argparse.Namespace) -> tuple[WebServer, Callable[[str], str]]
     server.request_lines = True
     server.workers = 1
     desk = server.changes = Desk(lambda: own_modules() | read, tell_of_changes, began)
-    return server, partial(_restarted, waited) if again else desk.greet
+    if again:
+        return Begun(server, partial(_restarted, waited), _leave_it_to_the_version_before)
+    return Begun(server, desk.greet, lambda: _begin_anew_at_a_save(own_modules() | read, began))
 
 
-def _wait_for_save(error: LoadFailed | Mistake, read: set[str], began: float) -> None:
+def _wait_for_save(error: LoadFailed | Mistake, read: set[str], began: float) -> NoReturn:
     cause = error.__cause__
     upstream = Upstream.find()
     paint = Paint()
@@ -75,18 +88,28 @@ def _wait_for_save(error: LoadFailed | Mistake, read: set[str], began: float) ->
         what, *where = _told(error, Paint.plain())
         shown = "\n".join([*where, what]).lstrip()  # pages show its last line first
         upstream.trouble(shown.replace(os.getcwd() + os.sep, ""))
-        say(f"{paint('The version before goes on.', BOLD, YELLOW)} A save begins anew.\n")
         upstream.made_of(files)
-        raise SystemExit(START_FAILED) from error
+        raise SystemExit(_leave_it_to_the_version_before()) from error
+    raise SystemExit(_begin_anew_at_a_save(files, began))
+
+
+def _leave_it_to_the_version_before() -> int:
+    say(f"{Paint()('The version before goes on.', BOLD, YELLOW)} A save begins anew.\n")
+    return START_FAILED
+
+
+def _begin_anew_at_a_save(files: Iterable[str], began: float) -> int:
+    """Wait for a save, and do not come back; or the status to end with."""
+    paint = Paint()
     keys = Keys.find() is not None
     say(
         f"{paint('Nothing is served yet.', BOLD, RED)} A save begins anew, "
         f"{'r tries again, q' if keys else 'Ctrl-C'} ends.\n"
     )
     status = _wait(files, began)
-    if status is not None:
-        raise SystemExit(status)
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], begins_anew())
+    if status is None:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], begins_anew())
+    return status
 
 
 def _wait(files: Iterable[str], began: float) -> int | None:

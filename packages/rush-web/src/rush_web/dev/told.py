@@ -4,6 +4,7 @@ import linecache
 import os
 import unicodedata
 from collections.abc import Iterator
+from textwrap import wrap
 
 from ..advice import missing_help
 from ..paint import BOLD, CYAN, DIM, RED, Paint, cut
@@ -19,8 +20,11 @@ _TAB = 4
 def told(error: BaseException, paint: Paint, width: int) -> list[str]:
     """Lines of at most `width` columns that tell of an exception; nothing in them is a control."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return list(_told_syntax(error, paint, width))
-    return list(_told_failure(failure_of(error), error, paint, width))
+        lines = [*_told_syntax(error, paint, width)]
+    else:
+        lines = [*_told_failure(failure_of(error), error, paint, width)]
+    pairs = zip(lines, [*lines[1:], "."], strict=True)
+    return [line for line, following in pairs if line or following]  # no two empty ones
 
 
 def _told_syntax(error: SyntaxError, paint: Paint, width: int) -> Iterator[str]:
@@ -66,10 +70,10 @@ def _told_frames(frames: "tuple[Frame, ...]", paint: Paint, width: int) -> Itera
 
 def _head(kind: str, message: str, paint: Paint, width: int) -> Iterator[str]:
     first, *rest = message.splitlines() or [""]
-    room = width - len(kind) - 2
-    yield f"{paint(kind, BOLD, RED)}{': ' if first else ''}{cut(printable(first), room)}"
-    for line in rest[:_MOST_LINES]:
-        yield cut(printable(line), width)
+    start = f"{kind}: " if first else kind
+    head, *more = wrap(f"{start}{printable(first)}", width, subsequent_indent="    ") or [start]
+    yield paint(kind, BOLD, RED) + head.removeprefix(kind)
+    yield from [*more, *(cut(printable(line), width) for line in rest)][:_MOST_LINES]
 
 
 def _place(file: str, line: int, function: str, paint: Paint) -> str:
@@ -85,12 +89,14 @@ def _snippet(
         return
     yield ""
     first = max(1, line - _AROUND)
-    around = source[first - 1 : line + _AROUND]
+    around = [text.rstrip() for text in source[first - 1 : line + _AROUND]]
+    while not around[-1] and len(around) > line - first + 1:
+        around.pop()
     room = len(str(first + len(around)))
     for number, text in enumerate(around, first):
         is_it = number == line
         start = f"{'>' if is_it else ' '} {number:>{room}} | "
-        shown = cut(printable(text.rstrip().expandtabs(_TAB)), width - len(start))
+        shown = cut(printable(text.expandtabs(_TAB)), width - len(start))
         if not is_it:
             yield paint(f"{start}{shown}".rstrip(), DIM)
             continue
