@@ -200,7 +200,7 @@ def test_it_can_be_repeated():
     )
     assert request.curl == (
         "curl -i -X PUT 'http://127.0.0.1:9090/a%20b/%C3%BC?x=1'"
-        """ -H 'content-type: application/json' -H 'accept: */*' --data-binary '{"a": 1}'"""
+        """ -H 'content-type: application/json' --data-binary '{"a": 1}'"""
     )
     assert asked("HEAD").curl == "curl -i --head http://127.0.0.1:9090/"
     assert "@FILE" in asked("POST", body=b"\xff\xfe").curl

@@ -84,8 +84,10 @@ def _curl(request: "Incoming", scheme: str, target: str) -> str:
         words += ["-X", request.method]
     words.append(f"{scheme}://{host}{target}")
     for name, value in request.headers.items():
+        lower = name.lower()
         # What browsers tell of themselves (``Sec-Fetch-Mode``, ``Sec-CH-UA``) makes it long only.
-        if name.lower() not in _NOT_REPEATED and not name.lower().startswith("sec-"):
+        is_usual = lower.startswith("sec-") or (lower, value) == ("accept", "*/*")
+        if lower not in _NOT_REPEATED and not is_usual:
             words += ["-H", f"{name}: {HIDDEN if is_secret(name) else value}"]
     if request.body:
         words += ["--data-binary", _body(request.body)]

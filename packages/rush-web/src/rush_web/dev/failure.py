@@ -117,9 +117,17 @@ def _said(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None and _leads_to_it(trace):
+            trace = trace.tb_next
+        return "".join(traceback.format_exception(type(error), error, trace))
     except Exception as failed:
         return f"{_kind(error)}: {_said(error)} (no traceback: {type(failed).__name__})\n"
+
+
+def _leads_to_it(trace: TracebackType) -> bool:
+    """Whether this frame is the server's, on its way to the handler."""
+    return is_ours(trace.tb_frame.f_code.co_filename)
 
 
 def _frames(trace: TracebackType | None) -> Iterator[Frame]:
