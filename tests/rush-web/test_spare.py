@@ -86,6 +86,17 @@ def test_one_that_dies_is_not_needed(dev, save):
     assert "Error" not in str(dev.log)
 
 
+def test_one_that_dies_at_the_save_does_not_lose_it(dev, tmp_path):
+    spare = spare_of(dev)
+    os.kill(spare, signal.SIGSTOP)
+    new = tmp_path / "app.new"
+    new.write_text(APP.replace("first", "second"))
+    os.replace(new, tmp_path / "app.py")
+    dev.output.wait_for("app.py changed")
+    os.kill(spare, signal.SIGKILL)
+    eventually(lambda: dev.get("/").body == b"second", "the answer of the new version")
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_it_goes_with_the_server_and_says_nothing(dev, signum):
     with watching(spare_of(dev)) as wait:

@@ -74,6 +74,7 @@ class Dev:
         began = time.perf_counter()
         self._write()
         while self.program.get("/").body != wanted:
+            assert time.perf_counter() < began + 60, "the save was lost"
             time.sleep(0.001)
         return (time.perf_counter() - began) * 1000
 

@@ -344,7 +344,9 @@ class Prefork:
             return
         if program is self._coming:
             self._coming = None
-            if self._changes is not None:
+            if program.ended_waiting():
+                self._reload_again = True
+            elif self._changes is not None:
                 self._note("the new %s failed", program)  # and has said why
             elif not self._reload_again:
                 how = how_it_ended(code)

@@ -119,6 +119,7 @@ class Program:
         self._sockets: list[Named] = []
         self._loop = loop
         self._heard = heard
+        self._waits = ahead is not None  # until it says something
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._process = _execute(theirs, lifeline, sockets, slots, ahead)
@@ -151,6 +152,11 @@ class Program:
         """How it has ended, as `subprocess.Popen` has it; ``None``: it lives."""
         return self._process.poll()
 
+    def ended_waiting(self) -> bool:
+        """Whether it was executed ahead, and killed before it came to its turn."""
+        code = self.ended()
+        return self._waits and code is not None and code < 0
+
     def take_sockets(self) -> list[Named]:
         """What it listens to, when it is done; the caller's from now on."""
         sockets, self._sockets = self._sockets, []
@@ -180,6 +186,7 @@ class Program:
         if not message:
             self._loop.unwatch(self._control.fileno())  # it has ended
             return
+        self._waits = False
         report, argument = Report(message[0]), message[1:]
         if report is Report.HOLDS:
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
