@@ -177,12 +177,15 @@ def test_a_close_that_raises_is_logged(serve_wsgi, caplog):
 # What is raised
 
 
-@pytest.mark.parametrize("kind", [ValueError, SystemExit, GeneratorExit, KeyboardInterrupt])
-@pytest.mark.parametrize("place", ["call", "first", "later", "written"])
-def test_whatever_is_raised_ends_this_request_alone(serve_wsgi, threads, caplog, kind, place):
-    if kind is KeyboardInterrupt and not threads:
-        pytest.skip("the one who pressed Ctrl-C means the server")
+# On the loop Ctrl-C is meant for the server.
+RAISED = [(threads, kind) for threads in (0, 3) for kind in (ValueError, SystemExit, GeneratorExit)]
 
+
+@pytest.mark.parametrize(
+    ("threads", "kind"), [*RAISED, (3, KeyboardInterrupt)], indirect=["threads"]
+)
+@pytest.mark.parametrize("place", ["call", "first", "later", "written"])
+def test_whatever_is_raised_ends_this_request_alone(serve_wsgi, caplog, kind, place):
     def pieces():
         if place == "later":
             yield b"Hello"

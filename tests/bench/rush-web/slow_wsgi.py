@@ -2,8 +2,8 @@
 
     python tests/bench/rush-web/slow_wsgi.py [SECONDS]
 
-Each request waits 50 ms; 4 threads, 200 connections: 80 requests per second are ideal.  On a machine
-that has other things to do, the time that /health takes is theirs: ``chrt -f 1`` before it helps.
+Each request waits 50 ms; 4 threads, 200 connections: 80 requests per second are ideal.  On a
+machine that has other things to do they decide what /health takes: put ``chrt -f 1`` before it.
 """
 
 import http.client
