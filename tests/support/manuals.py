@@ -20,6 +20,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 
 from programs import PATIENCE, Output, eventually
 
@@ -65,6 +66,7 @@ class Reader:
         self.folder = folder / "reader"
         self.folder.mkdir()
         self._program = None
+        self._is_tried = True
         self._server = None
         self._output = None
         self._address = SHOWN
@@ -114,6 +116,7 @@ class Reader:
                 self.write(name[1], block)
             elif language == "python":
                 self.write("app.py", block)
+        self._check_tried()
         return typed
 
     def write(self, name, text):
@@ -122,8 +125,9 @@ class Reader:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         if ".run(" in text and name.endswith(".py") and not self._is_dev():
+            self._check_tried()
             self._stop()
-            self._program = f"python {name}"
+            self._program, self._is_tried = f"python {name}", False
 
     def type(self, command, said):
         """Type a command, and compare what it prints."""
@@ -132,19 +136,21 @@ class Reader:
             self._start(re.sub(r"--port \d+", "--port 0", command))
             self._wait_for(pattern_of(said))
             return
+        self._is_tried = self._is_tried or "pytest" in command
         if "curl " in command and self._server is None:
             self._start(self._program)
-        done = subprocess.run(
-            ["bash", "-c", command.replace(SHOWN, self._address)],
-            cwd=self.folder,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=3 * PATIENCE,
-        )
-        printed = self._as_shown(done.stdout).strip()
+        with tempfile.TemporaryFile("w+") as output:  # a pipe would wait for what goes on behind
+            subprocess.run(
+                ["bash", "-c", command.replace(SHOWN, self._address)],
+                cwd=self.folder,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=3 * PATIENCE,
+            )
+            output.seek(0)
+            printed = self._as_shown(output.read()).strip()
         assert re.fullmatch(pattern_of(said), printed, re.DOTALL), f"$ {command}\n{printed}"
 
     def _as_shown(self, text):
@@ -158,7 +164,11 @@ class Reader:
         """Whether the server restarts by itself when a program is saved."""
         return self._server is not None and "rush dev" in " ".join(self._server.args)
 
+    def _check_tried(self):
+        assert self._is_tried, f"nothing was done with this program: {self._program}"
+
     def _start(self, command):
+        self._is_tried = True
         self._server = subprocess.Popen(
             ["bash", "-c", f"exec env {command}"],
             cwd=self.folder,
