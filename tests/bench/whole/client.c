@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 16384, PATIENCE_MS = 5000, GIVE_UP_SECONDS = 60, STEPS = 64, PARTS = 16 };
+enum { HEAD_BYTES = 16384, PATIENCE_MS = 3000, GIVE_UP_SECONDS = 60, STEPS = 64, PARTS = 16 };
 enum state { HEAD, BODY, CHUNK_SIZE, CHUNK, TRAILER, UNTIL_END };
 
 struct conn {
@@ -38,7 +38,7 @@ struct conn {
     char part[HEAD_BYTES];
 };
 
-static int port, depth = 1, status = 200, closing;
+static int port, depth = 1, status = 200, idle_count, closing;
 static double rate;
 static char input[1 << 18], known[HEAD_BYTES], *parts[PARTS], out[1 << 17];
 static size_t part_bytes[PARTS], known_bytes, known_body;
@@ -192,6 +192,22 @@ static size_t take(struct conn *conn, const char *data, size_t size, const char 
     return conn->held - before;
 }
 
+/* A head or a line is complete: what it says of what follows. */
+static void read_line(struct conn *conn)
+{
+    if (conn->state == HEAD) {
+        read_head(conn, conn->part, conn->held);
+    } else if (conn->state == CHUNK_SIZE) {
+        size_t length = strtoul(conn->part, NULL, 16);
+        conn->left = length + 2;
+        conn->state = length ? CHUNK : TRAILER;
+    } else if (conn->held == 2) {
+        conn->state = BODY; /* the trailers end with an empty line, and so does the answer */
+        conn->left = 0;
+    }
+    conn->held = 0;
+}
+
 /* What was read goes through the states; an answer that ends is counted. */
 static void consume(struct conn *conn, const char *data, size_t size)
 {
@@ -210,17 +226,7 @@ static void consume(struct conn *conn, const char *data, size_t size)
             size -= taken;
             if (!whole)
                 return;
-            if (conn->state == HEAD) {
-                read_head(conn, conn->part, conn->held);
-            } else if (conn->state == CHUNK_SIZE) {
-                size_t length = strtoul(conn->part, NULL, 16);
-                conn->left = length + 2;
-                conn->state = length ? CHUNK : TRAILER;
-            } else if (conn->held == 2) {
-                conn->state = BODY; /* its last line was empty: nothing is left */
-                conn->left = 0;
-            }
-            conn->held = 0;
+            read_line(conn);
         }
         if (conn->state == BODY || conn->state == CHUNK) {
             size_t part = size < conn->left ? size : conn->left;
@@ -340,29 +346,32 @@ static int still_open(struct conn **idle, int count)
     return open;
 }
 
+static void read_option(const char *name, double value)
+{
+    if (!strcmp(name, "depth"))
+        depth = (int)value;
+    else if (!strcmp(name, "status"))
+        status = (int)value;
+    else if (!strcmp(name, "idle"))
+        idle_count = (int)value;
+    else if (!strcmp(name, "close"))
+        closing = (int)value;
+    else if (!strcmp(name, "rate"))
+        rate = value;
+    else
+        die(name);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5) {
         fprintf(stderr, "usage: %s PORT CONNECTIONS SECONDS REQUEST [OPTION VALUE]...\n", argv[0]);
         return 2;
     }
-    int count = atoi(argv[2]), idle_count = 0;
+    int count = atoi(argv[2]);
     port = atoi(argv[1]);
-    for (int i = 5; i + 1 < argc; i += 2) {
-        double value = atof(argv[i + 1]);
-        if (!strcmp(argv[i], "depth"))
-            depth = (int)value;
-        else if (!strcmp(argv[i], "status"))
-            status = (int)value;
-        else if (!strcmp(argv[i], "idle"))
-            idle_count = (int)value;
-        else if (!strcmp(argv[i], "close"))
-            closing = (int)value;
-        else if (!strcmp(argv[i], "rate"))
-            rate = value;
-        else
-            die(argv[i]);
-    }
+    for (int i = 5; i + 1 < argc; i += 2)
+        read_option(argv[i], atof(argv[i + 1]));
     alarm(GIVE_UP_SECONDS);
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
