@@ -294,13 +294,17 @@ def bench(session: nox.Session) -> None:
     """Compare Rush with other servers in about five minutes; with --quick in one.
 
     Needs a C compiler; makes the environments of its peers if --install is given.  Where the first
-    argument is the name of a package, that package is compared with its own kind.
+    argument is the name of a package, that package is compared with its own kind; where it is
+    "sizing", the page on sizing gets new numbers.
     """
     name = next(iter(session.posargs), "")
     if name in PACKAGES:
         session.install("uvloop", "whitenoise")
         install(session, *PACKAGES)
         session.run("python", f"tests/bench/{name}/compare.py", *session.posargs[1:])
+        return
+    install(session, *PACKAGES)
+    if name == "sizing":
+        session.run("python", "tests/bench/sizing.py", *session.posargs[1:])
     else:
-        install(session, *PACKAGES)
         session.run("python", "tests/bench/whole/compare.py", *session.posargs)

@@ -1,6 +1,6 @@
 """Write the numbers of the page on sizing: measured here, then calculated for more machines.
 
-    python tests/bench/sizing.py              into packages/rush-web/docs/sizing.md, half a minute
+    nox -s bench -- sizing                    into packages/rush-web/docs/sizing.md, half a minute
     python tests/bench/sizing.py --print      only show them
 
 Needs two CPUs and a C compiler, and HAProxy for its part of the table.
@@ -28,7 +28,7 @@ from scenarios import BY_NAME, write_files  # noqa: E402
 
 PAGE = ROOT / "packages/rush-web/docs/sizing.md"
 # The part of the page that this writes.
-MARKS = "<!-- measured by tests/bench/sizing.py -->\n", "<!-- end of what was measured -->\n"
+MARKS = "<!-- measured by nox -s bench, sizing -->\n", "<!-- end of what was measured -->\n"
 PLAIN, IDLE, WORKERS = BY_NAME["plaintext"], BY_NAME["idle"], BY_NAME["workers"]
 HAPROXY = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
 PROXY = """
@@ -116,7 +116,7 @@ def measured_table(found: Measured) -> str:
         ("a server with one worker", f"{found.one_bytes / 2**20:.0f} MiB"),
         (
             "each further worker",
-            f"{found.worker_bytes / 2**20:.1f} MiB, what is shared not counted",
+            f"{found.worker_bytes / 2**20:.1f} MiB more",
         ),
         ("each connection that is kept", f"{found.conn_bytes / 1024:.1f} KiB"),
     ]
