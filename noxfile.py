@@ -60,6 +60,7 @@ BESIDE = {
     "rush-web": [
         "multipart",
         "itsdangerous",
+        "prometheus-client",
         "setproctitle",
         "werkzeug",
         "html5lib",

@@ -162,3 +162,27 @@ def test_every_option_of_a_server_can_be_set_from_outside():
     keywords = set(signature(WebServer.__init__).parameters) - {"self", "loader", "limits"}
     keywords -= {"development", "wsgi"}  # that is what other commands are for
     assert {one.name for one in OPTIONS} == keywords
+
+
+MAY_BE_NONE = [
+    option
+    for option in OPTIONS
+    if any(signature(WebServer).parameters[option.name].default is no for no in (None, False))
+    and option.name not in ("workers", "listing", "proxy_headers", "development")
+]
+
+
+@pytest.mark.parametrize("option", MAY_BE_NONE, ids=lambda option: option.name)
+@pytest.mark.parametrize("word", ["none", "Off"])
+def test_options_that_need_not_be_set(option, word):
+    server = WebServer()
+    usual = getattr(server, option.name)
+    setattr(server, option.name, "something")
+    configure(server, {option.variable: word})
+    assert getattr(server, option.name) is usual
+
+
+def test_a_limit_that_need_not_be_set():
+    server = WebServer(limits=Limits(requests=7))
+    configure(server, {"RUSH_LIMIT_REQUESTS": "none"})
+    assert server.limits.requests is None

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 
@@ -29,6 +30,13 @@ def slow(request):
     with open("fifo") as fifo:
         request.response(fifo.read())
 """
+
+
+def socket_inodes(port):
+    """The sockets that listen at a port of 127.0.0.1: proc_pid_net(5)."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return [one[9] for one in fields if one[1] == f"0100007F:{port:04X}" and one[3] == "0A"]
 
 
 def samples(text):
@@ -156,16 +164,23 @@ def test_health(serve, fifo):
         assert answer.headers["cache-control"] == "no-store"
         answer = client.get("/health", "Accept: application/json")
         assert json.loads(answer.body) == {"status": "ready", "workers": 2, "workers_wanted": 2}
+        for path, word in (("/health/live", b"live\n"), ("/health/ready", b"ready\n")):
+            answer = client.get(path)
+            assert (answer.status, answer.body) == (200, word)
         # Both to one worker, which is busy with the first when the server begins to drain.
         slots = find(program.address[1])
-        waiting.send(request("/slow") + request("/health"))
+        paths = "/slow", "/health", "/health/ready", "/health/live"
+        waiting.send(b"".join(map(request, paths)))
         let_go = fifo()
         program.kill(signal.SIGTERM)
         eventually(lambda: slots.phase == DRAINING)
         let_go()
         assert waiting.response().body == b"late"
+        for _ in range(2):
+            answer = waiting.response()
+            assert (answer.status, answer.body) == (503, b"draining\n")
         answer = waiting.response()
-        assert (answer.status, answer.body) == (503, b"draining\n")
+        assert (answer.status, answer.body) == (200, b"live\n")
     assert program.wait() == 0
 
 
@@ -209,6 +224,38 @@ def test_draining_is_told_on_a_port_of_their_own(serve, fifo):
         program.kill(signal.SIGTERM)
         eventually(lambda: status.get("/health").status == 503)
         assert status.get("/health").body == b"draining\n"
+        assert status.get("/health/ready").status == 503
+        assert status.get("/health/live").body == b"live\n"
         let_go()
         assert client.response().body == b"late"
     assert program.wait() == 0
+
+
+@pytest.mark.once
+def test_a_worker_that_retires_leaves_the_port_of_its_pages(serve):
+    """While it drains, and when it ends: no probe is refused, and none comes to it."""
+    hold = """
+kept = []
+
+@server.get("/hold")
+def hold(request):
+    kept.append(request.detach())
+"""
+    program = serve("status_port=0, grace=1", hold)
+    said = program.output.wait_for("Its state is at")
+    port = int(re.search(r"Its state is at http://127.0.0.1:([0-9]+)/", said)[1])
+
+    def probe():
+        with RawClient(("127.0.0.1", port)) as status:
+            assert status.get("/health").status == 200
+        return len(socket_inodes(port))
+
+    eventually(lambda: probe() == 2)
+    with contextlib.ExitStack() as stack:
+        for client in program.clients_of_workers(stack).values():
+            client.send(request("/hold"))
+        program.kill(signal.SIGTTOU)
+        eventually(lambda: probe() == 1)
+        eventually(lambda: probe() == 1 and len(program.children()) == 1)
+        assert probe() == 1
+    assert program.stop() == 0

@@ -1,8 +1,9 @@
 """Configuration: what the program says, then ``RUSH_*`` variables, then the command line.
 
 The last one that says something wins.  `OPTIONS` is the table that all three share: an option of
-`WebServer` has the variable ``RUSH_MAX_CONNS`` and the argument ``--max-conns``.  Of `Limits`,
-``body_bytes`` is ``RUSH_LIMIT_BODY_BYTES`` and ``--limit body_bytes=64MiB``.
+`WebServer` has the variable ``RUSH_MAX_CONNS`` and the argument ``--max-conns``; ``none`` and
+``off`` stand for ``None``.  Of `Limits`, ``body_bytes`` is ``RUSH_LIMIT_BODY_BYTES`` and
+``--limit body_bytes=64MiB``.
 """
 
 import argparse
@@ -18,7 +19,17 @@ from rush_http import Limits
 from .names import named
 from .proxies import parse_names, shown_names
 from .sockets import parse_addresses
-from .units import duration, number, octal, one_of, shown_duration, shown_size, size, switch
+from .units import (
+    duration,
+    number,
+    octal,
+    one_of,
+    or_none,
+    shown_duration,
+    shown_size,
+    size,
+    switch,
+)
 
 if TYPE_CHECKING:
     from .server import WebServer
@@ -64,8 +75,8 @@ OPTIONS = (
         metavar="ADDRESS,...",
         shown=lambda addresses: ",".join(addresses) or "none",
     ),
-    Option("certfile", str, "certificate (PEM): speak TLS", "FILE"),
-    Option("keyfile", str, "key of the certificate, if that is another file", "FILE"),
+    Option("certfile", or_none(str), "certificate (PEM): speak TLS", "FILE"),
+    Option("keyfile", or_none(str), "key of the certificate, if that is another file", "FILE"),
     Option(
         *("trusted_proxies", parse_names, "proxies that are believed on who a client is"),
         metavar="ADDRESS,...",
@@ -81,14 +92,14 @@ OPTIONS = (
         metavar="off|required|trusted",
     ),
     Option("workers", number(1, 255), "processes that serve", also=("WEB_CONCURRENCY",)),
-    Option("root", str, "folder of the files", "DIR"),
-    Option("files", str, "path below which the files are served, such as /static/", "PATH"),
+    Option("root", or_none(str), "folder of the files", "DIR"),
+    Option("files", or_none(str), "path below which files are served, such as /static/", "PATH"),
     Option(
         *("listing", switch, "whether a folder without an index has a page that lists it"),
         metavar="yes|no",
         shown=lambda value: "yes" if value else "no",
     ),
-    Option("fallback", str, "page where there is no file, such as /index.html", "PATH"),
+    Option("fallback", or_none(str), "page where there is no file, such as /index.html", "PATH"),
     Option("max_conns", number(1, 10**9), "connections of one worker"),
     Option(
         *("listen", one_of("reuseport", "shared"), "a queue for each worker, or one for all"),
@@ -110,30 +121,45 @@ OPTIONS = (
         shown=lambda value: value if isinstance(value, str) else named(value),
     ),
     Option(
-        *("worker_timeout", duration, "replace a worker that is busy with one request for longer"),
+        *(
+            "worker_timeout",
+            or_none(duration),
+            "replace a worker that is busy with one request for longer",
+        ),
         metavar="TIME",
         shown=shown_duration,
     ),
-    Option("recycle_requests", number(1, 10**12), "replace a worker after so many requests"),
     Option(
-        *("recycle_seconds", duration, "replace a worker after so long", "TIME"),
+        "recycle_requests", or_none(number(1, 10**12)), "replace a worker after so many requests"
+    ),
+    Option(
+        *("recycle_seconds", or_none(duration), "replace a worker after so long", "TIME"),
         shown=shown_duration,
     ),
-    Option("pid_file", str, "file for the number of the parent process", "FILE"),
-    Option("user", str, "who the workers are", "USER[:GROUP]"),
+    Option("pid_file", or_none(str), "file for the number of the parent process", "FILE"),
+    Option("user", or_none(str), "who the workers are", "USER[:GROUP]"),
     Option(
-        *("access_log", str, "file for a line about each answer; - is the standard output"),
+        *(
+            "access_log",
+            or_none(str, False),
+            "file for a line about each answer; - is the standard output",
+        ),
         metavar="FILE",
         shown=lambda value: str(value or "none"),
     ),
     Option("access_format", str, "common, combined, json or a format of your own", "FORMAT"),
-    Option("metrics", str, "path of the page for Prometheus, such as /metrics", "PATH"),
-    Option("health", str, "path of the page that says whether to send requests here", "PATH"),
-    Option("status_port", number(0, 65535), "a port of their own for these two"),
+    Option("metrics", or_none(str), "path of the page for Prometheus, such as /metrics", "PATH"),
+    Option(
+        "health",
+        or_none(str),
+        "path of the page that says whether it is ready, such as /health",
+        "PATH",
+    ),
+    Option("status_port", or_none(number(0, 65535)), "a port of their own for these two"),
     Option("threads", number(0, 10_000), "threads for a WSGI application; 0: none"),
     Option("root_path", str, "path below which a WSGI application lives, such as /shop", "PATH"),
     Option(
-        *("umask", octal, "permissions that new files do not have, such as 027"),
+        *("umask", or_none(octal), "permissions that new files do not have, such as 027"),
         metavar="OCTAL",
         shown="{:03o}".format,
     ),
@@ -282,7 +308,9 @@ def _limit_names() -> list[str]:
 def _limit_reader(name: str) -> Callable[[str], object]:
     if name.endswith("_seconds"):
         return duration
-    return number(1, 10**9) if name.endswith("_count") or name == "requests" else size
+    if name == "requests":
+        return or_none(number(1, 10**9))
+    return number(1, 10**9) if name.endswith("_count") else size
 
 
 def _limit_shown(name: str, value: float | None) -> str:

@@ -117,6 +117,12 @@ def health(slots: Slots) -> tuple[str, int]:
     return PHASES[slots.phase], 200 if slots.phase == READY else 503
 
 
+def under(health: str) -> tuple[str, str]:
+    """The paths below that of health: whether the process lives, and whether it is ready."""
+    front = health.rstrip("/")
+    return f"{front}/live", f"{front}/ready"
+
+
 def counting_statuses(slot: Slot) -> OnAnswers:
     """What counts the answers, in a worker."""
     counts = slot.counts
@@ -147,37 +153,45 @@ class Pages:
 
     def health(self, request: "Request") -> None:
         """The handler for health: JSON for who asks for it, else text."""
-        body, status, content_type = self._health(request.headers)
+        self._answer_health(request, *health(self._slots))
+
+    def live(self, request: "Request") -> None:
+        """The handler for whether this process answers at all, which it does."""
+        self._answer_health(request, "live", 200)
+
+    def _answer_health(self, request: "Request", word: str, status: int) -> None:
+        body, content_type = self._health(request.headers, word)
         request.response(body, status, _UNCACHED, content_type=content_type)
 
-    def _health(self, headers: Headers) -> tuple[str, int, str]:
-        word, status = health(self._slots)
+    def _health(self, headers: Headers, word: str) -> tuple[str, str]:
         if "application/json" in (headers.get("accept") or ""):
             workers = len(list(self._slots.in_use()))
             told = {"status": word, "workers": workers, "workers_wanted": self._slots.wanted}
-            return json.dumps(told) + "\n", status, "application/json"
-        return word + "\n", status, "text/plain; charset=utf-8"
+            return json.dumps(told) + "\n", "application/json"
+        return word + "\n", "text/plain; charset=utf-8"
 
     @contextlib.contextmanager
-    def served(self, sock: socket.socket, metrics: str, health: str) -> Iterator[None]:
+    def served(self, sock: socket.socket, metrics: str, path: str) -> Iterator[HttpServer]:
         """Serve them at this socket, in a thread: also while a handler holds the worker."""
+        live, ready = under(path)
 
         def answer(
             body: bytes,
             conn: "Connection",
             protocol: tuple[int, int],
             method: str,
-            path: str,
+            asked: str,
             query: str,
             headers: Headers,
         ) -> None:
             if method not in ("GET", "HEAD"):
                 server.respond(conn, b"405 Method Not Allowed\n", 405, [("Allow", "GET, HEAD")])
-            elif path == metrics:
+            elif asked == metrics:
                 text = exposition(self._slots).encode()
                 server.respond(conn, text, content_type=TEXT_FORMAT)
-            elif path == health:
-                page, status, content_type = self._health(headers)
+            elif asked in (path, live, ready):
+                word, status = ("live", 200) if asked == live else health(self._slots)
+                page, content_type = self._health(headers, word)
                 data = page.encode()
                 server.respond(conn, data, status, _UNCACHED, content_type=content_type)
             else:
@@ -185,7 +199,7 @@ class Pages:
 
         with sock, HttpServer(sock, _MOST_CONNECTIONS, answer) as server:
             server.run(threaded=True)
-            yield
+            yield server
 
 
 _UNCACHED: Final = (("Cache-Control", "no-store"),)

@@ -14,7 +14,6 @@ from rush_loader import Loader, Mounts
 
 from .access_log import AccessLog
 from .application import Application
-from .blackbox import BlackBox
 from .crew import JITTER
 from .development import DevelopmentManager
 from .handlers import HandlersManager
@@ -72,7 +71,7 @@ def serve(
         link.on_trouble = manager.tell_trouble
     if server.worker_timeout is not None:
         manager.watch_threads(server.worker_timeout, partial(link.tell, News.WORN))
-    serving = _Serving(http_server, sockets, link, server.grace, watched.box)
+    serving = _Serving(http_server, sockets, link, server.grace, watched)
     watched.run()
     # Those whose clients have gone: the others were waited for.
     manager.close(max(0.0, serving.until - monotonic()))
@@ -153,10 +152,10 @@ class _Serving:
         sockets: Sockets,
         link: Link,
         grace: float,
-        box: BlackBox,
+        watched: Watched,
     ) -> None:
         self._http_server = http_server
-        self._box = box
+        self._watched = watched
         self._sockets = sockets
         self._taken: dict[int, list[socket.socket]] = {}  # queues of others
         self._stopping = False
@@ -165,7 +164,7 @@ class _Serving:
         loop = http_server.epoll.loop
         loop.on_signal(signal.SIGTERM, partial(self._stop, grace, _IDLE_GRACE))
         loop.on_signal(signal.SIGINT, partial(self._stop, QUICK_GRACE, 0.0))
-        box.phase(READY)
+        watched.box.phase(READY)
         loop.call_soon(partial(link.ready, loop, self._obey))
         self._retire = partial(self._stop, grace, _RETIRED_IDLE_GRACE)
 
@@ -173,6 +172,7 @@ class _Serving:
         if order is Order.REOPEN:
             reopen_logs()
         elif order is Order.RETIRE:
+            self._watched.retire()
             self._retire()
         elif order is Order.TAKE and not self._stopping:
             self._taken[queue] = sockets
@@ -190,7 +190,7 @@ class _Serving:
         if self._stopping:
             return
         self._stopping = True
-        self._box.phase(DRAINING)
+        self._watched.box.phase(DRAINING)
         self.until = monotonic() + grace
         # Who waits is accepted; with the last descriptor of its queue closed, here and in the
         # others, who comes later is refused at once.

@@ -24,6 +24,7 @@ _BYTES = {
     "m": 1 << 20,
     "g": 1 << 30,
 }
+_NONE = ("none", "off")
 _SWITCH = {
     **dict.fromkeys(("1", "yes", "true", "on"), True),
     **dict.fromkeys(("0", "no", "false", "off"), False),
@@ -77,6 +78,15 @@ def one_of(*names: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def or_none(read: Callable[[str], object], absent: object = None) -> Callable[[str], object]:
+    """A reader that takes ``none`` and ``off`` as well, for an option that is not set: `absent`."""
+
+    def read_or_none(text: str) -> object:
+        return absent if text.lower() in _NONE else read(text)
+
+    return read_or_none
 
 
 def octal(text: str) -> int:

@@ -18,7 +18,7 @@ from rush_http import (
 
 from .access_log import AccessLog
 from .blackbox import BlackBox
-from .metrics import HEALTH, METRICS, Pages, counting_statuses
+from .metrics import HEALTH, METRICS, Pages, counting_statuses, under
 from .routing import Route
 from .slots import LOST_LINES, STATUSES
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .dev.lines import RequestLines
     from .server import WebServer
     from .worker import Link
+
+# What is left, in seconds, to those who ask for pages of a worker that retires.
+_PAGES_GRACE, _PAGES_IDLE_GRACE = 5.0, 0.5
 
 
 class Watched:
@@ -44,6 +47,7 @@ class Watched:
         self._access_log = access_log
         self._status = status
         self._http_server: HttpServer | None = None
+        self._status_server: HttpServer | None = None
         self.lines: RequestLines | None = None
         """What shows each request in the terminal, in development."""
         if server.development and server.request_lines:
@@ -98,12 +102,12 @@ class Watched:
         server = self._server
         routes = list(server.routes)
         if self._status is None:
-            for path, handler in (
-                (server.metrics, self._pages.metrics),
-                (server.health, self._pages.health),
-            ):
-                if path is not None:
-                    routes.append(Route(path, handler))
+            if server.metrics is not None:
+                routes.append(Route(server.metrics, self._pages.metrics))
+            if server.health is not None:
+                live, ready = under(server.health)
+                routes += [Route(path, self._pages.health) for path in (server.health, ready)]
+                routes.append(Route(live, self._pages.live))
         return routes
 
     def run(self) -> None:
@@ -115,6 +119,11 @@ class Watched:
         self._tick()
         if self._access_log is not None:
             self._access_log.close()
+
+    def retire(self) -> None:
+        """Leave the port of the pages to the other workers, which serve on."""
+        if self._status_server is not None:
+            self._status_server.stop(_PAGES_GRACE, idle_grace=_PAGES_IDLE_GRACE)
 
     def _tick(self) -> None:
         """Write down what was counted."""
@@ -134,7 +143,7 @@ class Watched:
             yield
             return
         metrics, health = self._server.metrics or METRICS, self._server.health or HEALTH
-        with self._pages.served(self._status, metrics, health):
+        with self._pages.served(self._status, metrics, health) as self._status_server:
             yield
 
 
