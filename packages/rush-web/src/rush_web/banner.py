@@ -46,9 +46,7 @@ class Banner(str):
         return banner
 
 
-def facts_of(
-    server: "WebServer", sockets: Sockets, status: tuple[str, int] | None, loader: "Loader | Mounts"
-) -> Facts:
+def facts_of(server: "WebServer", sockets: Sockets, loader: "Loader | Mounts") -> Facts:
     """What there is to tell of a server that is bound."""
     scheme = "http" if server.certfile is None else "https"
     cached = (0, 0)
@@ -56,7 +54,7 @@ def facts_of(
         stats = loader.stats()
         cached = stats.entries, stats.bytes
     return Facts(
-        addresses=tuple(dict.fromkeys(shown_address(sock, scheme) for _, sock in sockets.held())),
+        addresses=tuple(dict.fromkeys(shown_address(sock, scheme) for _, sock in sockets.served())),
         workers=server.workers,
         routes=len(server.routes),
         redirects=len(server.redirects),
@@ -64,7 +62,7 @@ def facts_of(
         folder=printable(place_of(server).removeprefix(" of ")),
         files=server.files,
         cached=cached,
-        state="" if status is None else f"http://{status[0]}:{status[1]}/",
+        state="".join(shown_address(sock) for _, sock in sockets.status),
     )
 
 

@@ -104,7 +104,7 @@ class Crew:
         self.slots = Slots(_MOST_PROCESSES) if slots is None else slots
         """What the workers say of themselves."""
         self._shares_slots = slots is not None
-        first = next((sock for _, sock in sockets.held()), None)
+        first = next((sock for _, sock in sockets.served()), None)
         self._address = "" if first is None else shown_address(first)
         self._served = False  # whether any worker ever got that far
         self._all_served = False

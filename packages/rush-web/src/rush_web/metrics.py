@@ -197,7 +197,7 @@ class Pages:
             else:
                 server.respond(conn, b"404 Not Found\n", 404)
 
-        with sock, HttpServer(sock, _MOST_CONNECTIONS, answer) as server:
+        with sock, HttpServer(sock, _MOST_CONNECTIONS, answer, exclusive=True) as server:
             server.run(threaded=True)
             yield server
 

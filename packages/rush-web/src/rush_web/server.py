@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast
 
-from epollserver import bind as bind_socket
 from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
 
@@ -33,7 +32,7 @@ from .privileges import Owner, find_owner
 from .reload import Upstream
 from .routing import Handler
 from .serving import QUICK_GRACE, make_worker, serve
-from .sockets import CannotListen, Sockets, addresses_of
+from .sockets import Sockets, addresses_of
 from .titles import set_title
 from .tls import make_context
 
@@ -355,10 +354,12 @@ class WebServer(Group):
         context = None if self.certfile is None else make_context(self.certfile, self.keyfile)
         if self.umask is not None:
             os.umask(self.umask)
+        host = "127.0.0.1" if self.host.startswith("unix:") else self.host
         sockets = Sockets(
             self._addresses(),
             self.workers,
             shared=self.listen == "shared",
+            status=None if self.status_port is None else (host, self.status_port),
             handed=() if upstream is None else upstream.sockets,
             owner=owner[:2],
         )
@@ -366,14 +367,13 @@ class WebServer(Group):
             stack.callback(sockets.files.remove)
             stack.callback(sockets.close)
             access_log = self._access_log(stack, owner)
-            status = self._status_address(stack)
-            banner = Banner(facts_of(self, sockets, status, loader))
+            banner = Banner(facts_of(self, sockets, loader))
             if self.pid_file is not None and upstream is None:
                 stack.enter_context(PidFile(self.pid_file))
             _raise_descriptor_limit(self.max_conns)
             set_title("parent" if upstream is None else "program")
             return Prefork(
-                partial(serve, self, sockets, loader, owner, context, access_log, status),
+                partial(serve, self, sockets, loader, owner, context, access_log),
                 self.workers,
                 sockets=sockets,
                 grace=self.grace + 1,
@@ -397,20 +397,6 @@ class WebServer(Group):
         also_reopened.append(access_log.reopen)
         stack.callback(also_reopened.remove, access_log.reopen)
         return access_log
-
-    def _status_address(self, stack: contextlib.ExitStack) -> tuple[str, int] | None:
-        """Where the pages on what the server does are, if they have a port of their own.
-
-        The parent keeps a socket there that does not listen: the number stays ours.
-        """
-        if self.status_port is None:
-            return None
-        host = "127.0.0.1" if self.host.startswith("unix:") else self.host
-        try:
-            sock = stack.enter_context(bind_socket((host, self.status_port), reuse_port=True))
-        except OSError as error:
-            raise CannotListen(error.errno, error.strerror) from error
-        return host, sock.getsockname()[1]
 
     def _check(self) -> Owner:
         """Raise `ValueError` for options that make no sense; also for those changed since."""

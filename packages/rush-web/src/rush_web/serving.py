@@ -8,7 +8,6 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from epollserver import bind
 from rush_http import HttpServer, OnMessageComplete
 from rush_loader import Loader, Mounts
 
@@ -46,15 +45,14 @@ def serve(
     owner: Owner,
     ssl_context: "ssl.SSLContext | None",
     access_log: AccessLog | None,
-    status: tuple[str, int] | None,
     link: Link,
 ) -> None:
     """Be a worker, until its parent or a signal ends that."""
-    # Before it is another user's: of one port all sockets are one user's (socket(7)).
-    pages = None if status is None else bind(status, reuse_port=True)
     drop_privileges(owner)
     set_title(f"worker {link.number + 1}")
     first, *others = sockets.of_worker(link.number)
+    # A copy: these pages are there until the end, when the others have been closed.
+    pages = next((sock.dup() for _, sock in sockets.status), None)
     watched = Watched(server, link, access_log, pages)
     http_server, manager = make_worker(
         server, first, loader, ssl_context, exclusive=bool(sockets.shared), watched=watched

@@ -90,9 +90,12 @@ class Sockets:
         count: int,
         *,
         shared: bool,
+        status: tuple[str, int] | None = None,
         handed: Iterable[Named] = (),
         owner: tuple[int, int] = (-1, -1),
     ) -> None:
+        self.status: list[Named] = []
+        """For pages on what the server does, if they have a port of their own; all workers'."""
         self.shared: list[Named] = []
         """Every worker listens to these."""
         self.queues: dict[str, list[socket.socket]] = {}
@@ -106,6 +109,9 @@ class Sockets:
         try:
             for address in () if given else addresses:
                 self._open(address, count, shared, known, owner)
+            if status is not None:
+                name = "status of {}:{}".format(*status)
+                self.status.append((name, (known.pop(name, []) or [bind(status)])[0]))
             for _, sock in self.held():
                 sock.listen(_BACKLOG)
         except BaseException as error:
@@ -166,10 +172,14 @@ class Sockets:
         """All that the worker of this number listens to."""
         return [*self.row(number), *(sock for _, sock in self.shared)]
 
-    def held(self) -> list[Named]:
-        """All of them."""
+    def served(self) -> list[Named]:
+        """All but that for `status`."""
         own = [(name, sock) for name, socks in self.queues.items() for sock in socks]
         return own + self.shared
+
+    def held(self) -> list[Named]:
+        """All of them."""
+        return self.served() + self.status
 
     def keep_only(self, number: int) -> None:
         """In a worker: close the queues of the others."""
