@@ -8,7 +8,8 @@ import pytest
 from programs import eventually
 from rawclient import request
 from rush_http import BadRequest, Forbidden, HttpError, NotFound, ServiceUnavailable
-from rush_web import WebServer
+from rush_web import DevelopmentManager, HandlersManager, WebServer
+from rush_web.hooks import Hooks
 
 
 def say(text, code=None):
@@ -30,6 +31,20 @@ def test_the_order(app):
     assert client.get("/handled").body == b"handler"
     assert client.get("/file").body == b"file"
     assert client.get("/none").status == 404
+
+
+@pytest.mark.parametrize("manager_class", [HandlersManager, DevelopmentManager])
+@pytest.mark.parametrize("hooked", [False, True])
+def test_a_redirect_goes_before_a_parameter(app, manager_class, hooked):
+    hooks = Hooks()
+    hooks.before += [lambda request: None] * hooked
+    app.redirects["/user/old"] = ("/user/new", 308)
+    app.route("/user/<name>", "GET", "PROPFIND")(say("handler"))
+    client = app.start(manager_class=manager_class, hooks=hooks)
+    for method in ("GET", "HEAD", "PROPFIND", "PUT", "BREW"):
+        assert client.get("/user/old", method=method).status == 308
+        status = 200 if method in ("GET", "HEAD", "PROPFIND") else 405
+        assert client.get("/user/other", method=method).status == status
 
 
 def test_a_parameter_goes_before_a_file(app):

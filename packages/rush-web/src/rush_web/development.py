@@ -81,8 +81,9 @@ class DevelopmentManager(HandlersManager):
         )
         self._loader = loader
         self._encode_json = self._request.encode_json
-        self._picks.clear()  # so that each handler comes by `_find`
         self._asked = None
+        self._picks.clear()  # so that each handler comes by `_find_named`
+        self._unnamed, self._pick = self._pick, self._find_named
 
     def __call__(
         self,
@@ -132,8 +133,9 @@ class DevelopmentManager(HandlersManager):
         request.handled_by, request.source = handled_by, ""
         return request
 
-    def _find(self, request: Request) -> Handler:
-        handler = super()._find(request)
+    def _find_named(self, request: Request) -> Handler:
+        redirect = None if self._hooks else self._redirects.get(request.path)
+        handler = redirect or self._unnamed(request) or self._find(request)
         assert isinstance(request, _Fresh)
         request.handled_by = named(handler)
         request.source = self._short_name(handler)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .application import Application
     from .blackbox import BlackBox
 
-_USUAL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class HandlersManager:
@@ -106,13 +106,13 @@ class HandlersManager:
         self._hooks = Chosen(hooks, handlers)
         self._router = Router(self._hooks.routes)
         self._redirects = {path: self._redirect(path, *where) for path, where in redirects.items()}
+        methods = _USUAL_METHODS.union(*(route.methods for route in self._hooks.routes))
         self._picks = self._router.plain | {
-            path: dict.fromkeys(_USUAL_METHODS, redirect)
-            for path, redirect in self._redirects.items()
+            path: dict.fromkeys(methods, redirect) for path, redirect in self._redirects.items()
         }
         # What is called at once.  Where there are hooks, nothing is.
         self._plain = {} if self._hooks else self._picks
-        self._pick = self._find_hooked if self._hooks else self._find
+        self._pick = self._find_hooked if self._hooks else self._router.find
         self._static = StaticFiles(loader, http_server, files, self._is_free, listing)
         self._encode_json = json_encoder(json)
         self._common = Common(http_server)
@@ -190,7 +190,7 @@ class HandlersManager:
             try:
                 handler = methods.get(method) if methods is not None else None
                 if handler is None:
-                    handler = self._pick(request)
+                    handler = self._pick(request) or self._find(request)
                     if self._box is not None:
                         self._box.picked(handler)
                 request.handler = handler
@@ -238,20 +238,21 @@ class HandlersManager:
         if self._application is not None:
             self._application.close(seconds)
 
-    def _find_hooked(self, request: Request) -> Handler:
-        """`_find` for a server with functions that are called before, or after."""
+    def _find_hooked(self, request: Request) -> Handler | None:
+        """`Router.find` for a server with functions that are called before, or after."""
         request.pending = []
         request.after = self._hooks.after
         if ended(request, self._hooks.before):
             return _nothing
-        return self._picks.get(request.path, {}).get(request.method) or self._find(request)
+        path = request.path
+        handler = self._redirects.get(path) or self._picks.get(path, {}).get(request.method)
+        return handler or self._router.find(request)
 
     def _find(self, request: Request) -> Handler:
-        """Return what answers a request that path and method alone do not decide."""
+        """Return what answers a request that no route is for."""
         path, method = request.path, request.method
-        handler = self._redirects.get(path) or self._router.find(request)
-        if handler is not None:
-            return handler
+        if path in self._redirects:
+            return self._redirects[path]  # whatever the method is
         allowed = self._router.allowed(path)
         ask = self._ask
         if ask is None and method not in ("GET", "HEAD") and self._static.has(path):
