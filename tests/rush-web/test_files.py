@@ -7,7 +7,7 @@ import time
 import pytest
 
 from rush_http.dates import parse_http_date
-from rush_web import Route, static
+from rush_web import Route, ready
 from rush_web.converters import CONVERTERS, own_converter
 
 TEXT = "<p>All work and no play</p>" * 100
@@ -166,12 +166,14 @@ def test_a_found_file_that_is_gone(app):
 
 
 def test_found_files_are_bounded(app, monkeypatch):
-    monkeypatch.setattr(static, "_MOST_READY", 3)
+    monkeypatch.setattr(ready, "_MOST_ADDED", 3)
+    app.redirects["/old"] = ("/0", 301)
     for number in range(10):
         (app.root / str(number)).write_text(str(number))
     client = app.start(files="/")
     for number in [*range(10), *range(10)]:
         assert client.get(f"/{number}").body == str(number).encode()
+        assert client.get("/old").headers["location"] == "/0"
 
 
 def test_a_page_for_errors_has_no_conditions(app):

@@ -82,6 +82,7 @@ class DevelopmentManager(HandlersManager):
         self._loader = loader
         self._encode_json = self._request.encode_json
         self._asked = None
+        self._plain.clear()
         self._picks.clear()  # so that each handler comes by `_find_named`
         self._unnamed, self._pick = self._pick, self._find_named
 

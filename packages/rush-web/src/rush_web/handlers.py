@@ -11,7 +11,6 @@ from rush_http import (
     NotFound,
     OnMessageComplete,
     Protocol,
-    date_line,
 )
 
 from .blocking import QUEUE, THREADS, Blocking, check_error_handlers, with_threads
@@ -23,6 +22,7 @@ from .hooks import Chosen, Hooks, ended
 from .incoming import NO_PARAMS
 from .jsons import EncodeJson, JsonName, json_encoder
 from .names import named
+from .ready import Ready
 from .receiving import Kept
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
 from .request import Request
@@ -110,10 +110,16 @@ class HandlersManager:
         self._picks = self._router.plain | {
             path: dict.fromkeys(methods, redirect) for path, redirect in self._redirects.items()
         }
+        ready = Ready(http_server)
+        for path, (location, code, *keep_query) in redirects.items():
+            if not (self._hooks or any(keep_query)):
+                ready.add_head(path, redirect_head(path, location, code))
+        self._senders = ready.senders
         # What is called at once.  Where there are hooks, nothing is.
-        self._plain = {} if self._hooks else self._picks
+        at_once = {} if self._hooks else self._picks
+        self._plain = {path: them for path, them in at_once.items() if path not in ready.senders}
         self._pick = self._find_hooked if self._hooks else self._router.find
-        self._static = StaticFiles(loader, http_server, files, self._is_free, listing)
+        self._static = StaticFiles(loader, http_server, files, self._is_free, ready, listing)
         self._encode_json = json_encoder(json)
         self._common = Common(http_server)
         self._request = Request(
@@ -163,9 +169,9 @@ class HandlersManager:
         """
         methods = self._plain.get(path)
         if methods is None:
-            send_file = self._static.ready.get(path)
-            if send_file is not None:
-                if send_file(conn, method, headers):
+            sender = self._senders.get(path)
+            if sender is not None:
+                if sender(conn, method, headers):
                     return
                 methods = self._if_unready
             elif self._asked is not None and not self._static.covers(path):
@@ -223,7 +229,8 @@ class HandlersManager:
         self._box = box
         self._failures.on_bug = box.failed
         self._http_server.on_later = box.later
-        watched = box.watching(self.__call__, self._plain, loop, self._asks)
+        plain = {} if self._hooks else self._picks
+        watched = box.watching(self.__call__, plain, loop, self._asks)
         if isinstance(self._http_server.on_head_complete, Bodies):
             self._http_server.on_head_complete.watched_by(box, watched)
         return watched
@@ -289,19 +296,13 @@ class HandlersManager:
         return not (self._other_slash and self._router.may_match(other_slash(path)))
 
     def _redirect(self, path: str, location: str, code: int, keep_query: bool = False) -> Handler:
-        """A handler that sends the client elsewhere; its head is rendered now."""
-        head = redirect_head(path, location, code)
+        """A handler that sends the client elsewhere."""
+        redirect_head(path, location, code)  # raises now
 
         def redirect(request: Request) -> None:
-            exchange: Exchange = request.conn.data
-            self._http_server.send(
-                request.conn, b"%b%b%b\r\n" % (head, date_line(), exchange.connection_line)
-            )
-
-        def redirect_with_query(request: Request) -> None:
             request.redirect(with_query(location, request.query if keep_query else ""), code)
 
-        return redirect_with_query if keep_query or self._hooks else redirect
+        return redirect
 
 
 def check_prefix(files: str) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from rush_http import Exchange, Headers, HttpServer, date_line
 from rush_loader import FileNotFound, Listing, SlashMissing
 
+from .ready import Ready, Sender
 from .redirects import with_query
 from .request import Request
 from .routing import Handler
@@ -16,15 +16,6 @@ from .routing import Handler
 if TYPE_CHECKING:
     from epollserver import Connection
     from rush_loader import Loader, Mounts
-
-SendFile = Callable[["Connection", str, Headers], bool]
-"""``send_file(conn, method, headers)``: whether that was all."""
-
-# Paths of files that are found without a look at the routes.
-_MOST_READY = 4096
-
-# Heads that are ready with the line of this second.
-_MOST_STARTS = 1024
 
 # A `Reply` is a named tuple: by name, a field of it takes twice as long.
 _HEAD: Final = 1
@@ -35,14 +26,10 @@ _FILE: Final = 3
 class StaticFiles:
     """The files of `loader` below the prefix `files`; none if that is `None`.
 
-    ``ready[path](conn, method, headers)`` answers for a file that was found before.  It returns
-    ``False`` if it cannot, and then the request goes the usual way, as for a path that is not
-    there: `methods` has the handlers.  ``is_free(path)`` tells whether no route may be at a path.
+    `methods` has the handlers; a file that was found before is put into `ready`.
+    ``is_free(path)`` tells whether no route may be at a path.
     With `listing`, a folder without an index is answered with a page that lists it.
     """
-
-    # A request for 4 KiB that is ready takes 19,900 instructions, and 2,300 more if a Request is
-    # filled in and five pieces are joined (tests/bench/rush-loader/instructions.py).
 
     def __init__(
         self,
@@ -50,9 +37,9 @@ class StaticFiles:
         http_server: HttpServer,
         files: str | None,
         is_free: Callable[[str], bool],
+        ready: Ready,
         listing: bool = False,
     ) -> None:
-        self.ready: dict[str, SendFile] = {}
         self.methods: dict[str, Handler] = dict.fromkeys(("GET", "HEAD"), self._answer)
         self._loader = loader
         self._http_server = http_server
@@ -60,8 +47,7 @@ class StaticFiles:
         self._below = len(files) - 1 if files else 0  # where the path for the loader begins
         self._is_free = is_free
         self._listing = listing
-        self._starts: dict[bytes, bytes] = {}  # by head: with the Date line of this second
-        self._second_ends = 0.0  # by the clock of the loop
+        self._ready = ready
 
     def covers(self, path: str) -> bool:
         """Whether a file would be looked for at `path`."""
@@ -111,19 +97,17 @@ class StaticFiles:
                 raise
             self._list(request, listing)
             return
-        if path not in self.ready and self._is_free(path):
-            if len(self.ready) >= _MOST_READY:
-                self.ready.clear()
-            self.ready[path] = self._sender(path)
+        if path not in self._ready.senders and self._is_free(path):
+            self._ready.add(path, self._sender(path))
 
-    def _sender(self, path: str) -> SendFile:
+    def _sender(self, path: str) -> Sender:
         """What answers requests for the file at `path`, with what can be known beforehand.
 
         Whether it is still there, and what it is, the loader says each time.
         """
         answer = self._loader.answerer(path[self._below :])
         loop, send = self._http_server.epoll.loop, self._http_server.send
-        starts = self._starts
+        ready, starts = self._ready, self._ready.starts
 
         def send_file(conn: "Connection", method: str, headers: Headers) -> bool:
             if method != "GET" and method != "HEAD":
@@ -134,26 +118,15 @@ class StaticFiles:
                 return False  # the usual way meets it as well, and sees to it
             if reply[_FILE] is not None:
                 return False  # too large for memory
-            if loop.now >= self._second_ends:
-                self._begin_second()
+            if loop.now >= ready.second_ends:
+                ready.begin_second()
             head = reply[_HEAD]
             exchange: Exchange = conn.data
             line = exchange.connection_line
             if line:
                 send(conn, b"".join((head, date_line(), line, b"\r\n", reply[_BODY])))
             else:
-                send(conn, (starts.get(head) or self._start(head)) + reply[_BODY])
+                send(conn, (starts.get(head) or ready.start(head)) + reply[_BODY])
             return True
 
         return send_file
-
-    def _begin_second(self) -> None:
-        self._starts.clear()
-        self._second_ends = monotonic() + 1.0 - time() % 1.0
-
-    def _start(self, head: bytes) -> bytes:
-        """All that goes before a body, for a connection that goes on."""
-        if len(self._starts) >= _MOST_STARTS:
-            self._starts.clear()
-        start = self._starts[head] = head + date_line() + b"\r\n"
-        return start
