@@ -39,7 +39,7 @@ def test_tail(run, write):
     one, two = write("one.log", "old\n"), write("two.log", "")
     process = run("tail.py", one, two)
     for path in (one, two):
-        assert process.stdout.readline() == f"==> {path}\n"
+        assert process.stdout.readline() == f"{path}\n"
     with open(one, "a") as log:
         for line in ("first\n", "second\n"):
             log.write(line)
