@@ -9,6 +9,7 @@ import random
 import pytest
 
 from rush_loader import codings, compressed
+from rush_loader.file import content_etag
 from rush_loader.mime import content_type, is_compressible
 from rush_loader.reader import read_file
 
@@ -22,6 +23,10 @@ def test_compressed(write):
     assert set(shorter.encodings) == set(codings.COMPRESSORS) >= {"gzip"}
     assert gzip.decompress(shorter.encodings["gzip"]) == file.content
     assert shorter.memory_bytes == len(TEXT) + sum(map(len, shorter.encodings.values()))
+    # Worked out here, not where they are sent.
+    assert shorter.encoding_etags == {
+        coding: content_etag(content) for coding, content in shorter.encodings.items()
+    }
     again = compressed(read_file(file.path))
     assert again.encodings == shorter.encodings  # in every process the same
 

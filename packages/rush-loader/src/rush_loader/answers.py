@@ -123,7 +123,7 @@ class _Form:
             lines = [*lines, ("Content-Encoding", coding)]
             if twin is None:
                 self._content = file.encodings[coding]
-                self.etag = content_etag(self._content)
+                self.etag = file.encoding_etags.get(coding) or content_etag(self._content)
         content = self._content
         self.representation = conditional.Representation(
             source.size if content is None else len(content),

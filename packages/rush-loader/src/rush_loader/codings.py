@@ -13,7 +13,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from .file import File
+from .file import File, content_etag
 from .mime import is_compressible
 
 TWINS: Final[Mapping[str, str]] = MappingProxyType({".br": "br", ".zst": "zstd", ".gz": "gzip"})
@@ -46,7 +46,13 @@ def compressed(file: File) -> File:
                     encodings[coding] = shorter
     if not twins and not encodings:
         return file
-    return replace(file, twins=MappingProxyType(twins), encodings=MappingProxyType(encodings))
+    etags = {coding: content_etag(shorter) for coding, shorter in encodings.items()}
+    return replace(
+        file,
+        twins=MappingProxyType(twins),
+        encodings=MappingProxyType(encodings),
+        encoding_etags=MappingProxyType(etags),
+    )
 
 
 def may_be_encoded(file: File) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 _NO_ENCODINGS: Final[Mapping[str, bytes]] = MappingProxyType({})
+_NO_ETAGS: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_COMPANIONS: Final[Mapping[str, "File"]] = MappingProxyType({})
 
 
@@ -59,6 +60,8 @@ class File:
     """`mtime_ns` as HTTP writes it, never later than when it was read (RFC 9110, 8.8.2.1)."""
     encodings: Mapping[str, bytes] = field(default_factory=lambda: _NO_ENCODINGS, repr=False)
     """The content compressed, by content coding (``gzip``); see `compressed`."""
+    encoding_etags: Mapping[str, str] = field(default_factory=lambda: _NO_ETAGS, repr=False)
+    """Strong validators of `encodings`; one that is missing is worked out when it is first sent."""
     companions: Mapping[str, "File"] = field(default_factory=lambda: _NO_COMPANIONS, repr=False)
     """Files beside this one, by what their names have more (``.gz``); see `AutoUpdatingCache`."""
     twins: Mapping[str, "File"] = field(default_factory=lambda: _NO_COMPANIONS, repr=False)
