@@ -433,6 +433,9 @@ def test_serve_live(rush, site):
         page.write_text("another")
         wait_for_news(stream, b"event: reload")
     assert program.get().body.startswith(b"another<script ")
+    assert ", in development: pages reload when their files are saved. " in str(program.output)
+    program.output.wait_for("from memory\n")
+    assert "/_rush/" not in str(program.output)
     assert program.stop(signal.SIGINT) == 0
 
 

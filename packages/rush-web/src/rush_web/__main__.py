@@ -54,22 +54,28 @@ def _serve(options: argparse.Namespace) -> int:
     if options.fallback is not None:
         options.fallback = "/" + options.fallback.lstrip("/")
     server = WebServer(root=options.directory, files="/")
-    if options.live:
-        from .dev import live  # noqa: F401 - of all workers it is the same then
+    if not options.live:
+        return _run_server(server, options, _in_production)
+    from .dev import live  # noqa: F401 - of all workers it is the same then
 
-        server.development = server.live = True
-        server.workers = 1
-    return _run_server(server, options, lambda banner: greeting(banner, "production", _STOPS))
+    server.development = server.live = server.request_lines = True
+    server.workers = 1
+    more = "pages reload when their files are saved"
+    return _run_server(server, options, lambda it: greeting(it, "development", _STOPS, more))
+
+
+def _in_production(banner: str) -> str:
+    return greeting(banner, "production", _STOPS)
 
 
 def _run(options: argparse.Namespace) -> int:
     server = _loaded(load_server, options.server)
-    return _run_server(server, options, lambda banner: greeting(banner, "production", _STOPS))
+    return _run_server(server, options, _in_production)
 
 
 def _wsgi(options: argparse.Namespace) -> int:
     server = WebServer(wsgi=_loaded(load_application, options.application))
-    return _run_server(server, options, lambda banner: greeting(banner, "production", _STOPS))
+    return _run_server(server, options, _in_production)
 
 
 def _dev(options: argparse.Namespace) -> int:
