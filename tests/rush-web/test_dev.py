@@ -171,6 +171,8 @@ def test_open_pages_hear_of_a_mistake(dev, app):
         assert b"event: trouble\n" in trouble
         new.send(events)
         assert b"event: trouble\n" in new.until(b"never closed\n\n")
+        save(app, APP + "\n@server.on_startup\ndef fail(loader):\n    raise OSError('no disk')\n")
+        assert b"data: in an on_startup callback\n" in old.until(b"data: OSError: no disk\n")
         with program.client() as foreign:
             foreign.send(request("/_rush/live"))
             assert b"data: The program cannot begin.\n" in foreign.until(b"begin.\n\n")

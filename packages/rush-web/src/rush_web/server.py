@@ -279,6 +279,8 @@ class WebServer(Group):
                 self._start_up(loader)
             except Exception as error:
                 _log.exception("an on_startup callback failed: the server stops")
+                if upstream is not None:
+                    upstream.trouble(f"in an on_startup callback\n{type(error).__name__}: {error}")
                 raise SystemExit(START_FAILED) from error
             status = self._run(loader, owner, upstream, on_ready or say, ends)
         finally:
