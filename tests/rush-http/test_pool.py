@@ -12,7 +12,7 @@ def test_a_pool_closes_when_its_tasks_have_ended():
     ran = []
     assert pool.submit(lambda: (gate.wait(PATIENCE), ran.append(1)))
     assert pool.submit(lambda: ran.append(2))
-    eventually(lambda: pool._busy)
+    eventually(pool.running)
     assert not pool.close()
     assert not pool.submit(print)
     gate.set()

@@ -84,6 +84,7 @@ class Loop:
         self._timer_numbers = itertools.count()
         self._cancelled = 0
         self._calls: deque[Callable[[], object]] = deque()  # from other threads
+        self._wakes = False  # the loop has been woken, and has not yet looked at the calls
         self._takes_calls = True
         self._stopped = False
         self._closed = False
@@ -174,7 +175,9 @@ class Loop:
         with self._wake_lock:
             if self._takes_calls:
                 self._calls.append(callback)
-                self._wake()
+                if not self._wakes:  # in this order: `_woken` looks the other way round
+                    self._wakes = True
+                    self._wake()
             return self._takes_calls
 
     def on_signal(self, signum: int, callback: Callable[[], object] | None) -> None:
@@ -314,6 +317,7 @@ class Loop:
 
     def _woken(self, ready: int) -> None:
         os.eventfd_read(self._wake_fd)
+        self._wakes = False
         for _ in range(len(self._calls)):
             self._call(self._calls.popleft())
 
