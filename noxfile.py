@@ -264,6 +264,8 @@ def docs(session: nox.Session) -> None:
     pages = pathlib.Path("packages/rush-web/docs")
     with (pages / "request.svg").open("w") as picture:
         session.run("python", str(pages / "draw_request.py"), stdout=picture)
+    with (pages / "terminal.svg").open("w") as picture:
+        session.run("python", "docs/draw_terminal.py", stdout=picture)
     session.log(f"the reference: {folder}/index.html")
 
 

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import re
 import shutil
+from xml.etree import ElementTree
 
 import pytest
 
@@ -20,6 +21,7 @@ PAGES = [
 ]
 COMING_FROM = REPOSITORY / "packages/rush-web/docs/coming-from.md"
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
+PICTURE = re.compile(r"\bsrc(?:set)?=\"([^\"]+)\"")
 CODE = re.compile(r"^```.*?^```|^    .*?$", re.DOTALL | re.MULTILINE)
 
 
@@ -31,12 +33,20 @@ def anchors(page):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_links_lead_somewhere(path):
-    lost = []
-    for target, anchor in LINK.findall(CODE.sub("", path.read_text())):
+    text = CODE.sub("", path.read_text())
+    lost = [picture for picture in PICTURE.findall(text) if not (path.parent / picture).exists()]
+    for target, anchor in LINK.findall(text):
         there = path.parent / target if target else path
         if not there.exists() or (anchor and anchor not in anchors(there.read_text())):
             lost.append(f"{target}#{anchor}")
     assert lost == []
+
+
+def test_drawn_pictures_can_be_read():
+    pictures = [*REPOSITORY.glob("docs/*.svg"), *REPOSITORY.glob("packages/*/docs/*.svg")]
+    assert len(pictures) >= 2
+    for picture in pictures:
+        assert ElementTree.parse(picture).find("{http://www.w3.org/2000/svg}title") is not None
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
