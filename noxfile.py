@@ -51,7 +51,7 @@ find_pyenv_pythons()
 # Other parsers and clients, which tests compare with and meet; and the tool that varies bytes.
 PARSERS = ["hypothesis", "h11", "httptools"]
 CLIENTS = ["requests", "httpx", "aiohttp"]
-OTHERS = ["kubernetes-validate", "redis"]
+OTHERS = ["pyyaml", "redis"]
 FRAMEWORKS = ["flask", "django", "bottle", "falcon"]
 # What the tests of a package use beside it: its extras, users of it, and others to compare with.
 BESIDE = {
@@ -251,6 +251,9 @@ def release_check(session: nox.Session) -> None:
     """Check that what was committed can be released; about a minute."""
     session.install("hatch", "hatchling", "twine")
     session.run("python", "tests/release/check.py")
+    # The schemas are thousands of files: not for every run of the tests.
+    session.install("pytest", "kubernetes-validate")
+    session.run("pytest", "-q", "tests/system/test_deploy.py", "-k", "accepts_the_objects")
 
 
 @nox.session
