@@ -56,7 +56,8 @@ def commands_of(block):
 def pattern_of(said):
     """A regular expression for what is printed."""
     text = _SECONDS.sub("in ...s", _DATE.sub("...", said.strip()))
-    return re.escape(text).replace(r"\.\.\.", ".*?")
+    pattern = "\n".join(re.escape(line).replace(r"\.\.\.", ".*?") for line in text.split("\n"))
+    return pattern.replace("\n.*?\n", "\n(?:.*?\n)?")  # a line of its own: any number of lines
 
 
 class Reader:
