@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote, urlencode
 import pytest
 
 from rush_http import BadRequest, UriTooLong
-from rush_web import Args, Request
+from rush_web import Args, MissingArgument, Request, WebServer
 from rush_web.args import MAX_COUNT, percent_decoded
 
 TABLE = [
@@ -53,8 +53,18 @@ def test_a_mapping():
     assert "b" in args
     assert "x" not in args
     assert len(args) == 2
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="no argument 'x'") as raised:
         args["x"]
+    assert isinstance(pickle.loads(pickle.dumps(raised.value)), MissingArgument)
+
+
+@pytest.mark.parametrize("mapping", ["args", "parse_form()"])
+def test_an_argument_that_is_missing_is_the_clients_mistake(mapping):
+    server = WebServer()
+    server.post("/")(lambda request: eval(f"request.{mapping}")["name"])
+    with server.test_client() as client:
+        assert client.post("/?name=Ann", form={"name": "Ann"}).text == "Ann"
+        assert client.post("/?nam=Ann", form={"nam": "Ann"}).status == 400
 
 
 def test_getlist_gives_a_list_of_ones_own():

@@ -24,7 +24,7 @@ until it returns; one that waits for something is for `WebServer.blocking`.
 """
 
 from .answering import Answering
-from .args import Args
+from .args import Args, MissingArgument
 from .check import Problem
 from .converters import Convert
 from .cookies import CookieSigner
@@ -64,6 +64,7 @@ __all__ = [
     "Handler",
     "HandlersManager",
     "MethodNotAllowed",
+    "MissingArgument",
     "MultipartReader",
     "Problem",
     "Request",

@@ -18,8 +18,17 @@ _AND, _EQUALS = "\1", "\0"
 _TO_QUOTED = bytes.maketrans(b"+&=%\0\1\n\r", b" \1\0=\xff\xff\xff\xff")
 
 
+class MissingArgument(BadRequest, KeyError):
+    """There is no such argument, or field of a form: ``args["name"]`` of what has no such name.
+
+    It is a `KeyError`, as of any mapping; whom no handler helps, the client is answered with 400.
+    """
+
+
 class Args(dict[str, str]):
     """A mapping from name to text; `getlist` for names that came several times.
+
+    A name that is not there is a `MissingArgument`; ``get`` asks whether it is.
 
     Read only, since several requests with the same query may have the same one; ``dict(args)`` is
     a copy to change.
@@ -29,6 +38,9 @@ class Args(dict[str, str]):
 
     _again: list[tuple[str, str]] | None
     """Name and value of those that came after the first of their name; may be not set."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise MissingArgument(f"there is no argument {name!r:.80}")
 
     @classmethod
     def parse(
