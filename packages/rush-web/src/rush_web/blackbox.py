@@ -227,7 +227,6 @@ class BlackBox:
         return name
 
 
-_NOTHING: "Final[Mapping[str, Handler]]" = {}
 _MOST_NAMES: Final = 1024
 # A reading that meets the worker at work is made again, so often at most.
 _READINGS: Final = 100
