@@ -7,6 +7,7 @@ what one has counted in the last second before it was killed is missing.
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -171,8 +172,13 @@ class Pages:
         return word + "\n", "text/plain; charset=utf-8"
 
     @contextlib.contextmanager
-    def served(self, sock: socket.socket, metrics: str, path: str) -> Iterator[HttpServer]:
-        """Serve them at this socket, in a thread: also while a handler holds the worker."""
+    def served(
+        self, sock: socket.socket, metrics: str, path: str
+    ) -> Iterator[Callable[[], object]]:
+        """Serve them at this socket, in a thread: also while a handler holds the worker.
+
+        What is given ends that, as the end of the block does, when who has asked is answered.
+        """
         live, ready = under(path)
 
         def answer(
@@ -197,10 +203,27 @@ class Pages:
             else:
                 server.respond(conn, b"404 Not Found\n", 404)
 
+        ended = False
+
+        def end(idle_grace: float = _RETIRED_IDLE_GRACE) -> None:
+            nonlocal ended
+            if not ended:  # the second time, it would be at once
+                ended = True
+                server.stop(_GRACE, idle_grace=idle_grace)
+
         with sock, HttpServer(sock, _MOST_CONNECTIONS, answer, exclusive=True) as server:
-            server.run(threaded=True)
-            yield server
+            thread = threading.Thread(target=server.run, name="rush-status", daemon=True)
+            thread.start()
+            try:
+                yield end
+            finally:
+                end(_IDLE_GRACE)
+                thread.join()
 
 
+# What is left, in seconds, to those who ask when the pages end.
+_GRACE: Final = 5.0
+_IDLE_GRACE: Final = 0.5
+_RETIRED_IDLE_GRACE: Final = 2.0
 _UNCACHED: Final = (("Cache-Control", "no-store"),)
 _MOST_CONNECTIONS: Final = 100

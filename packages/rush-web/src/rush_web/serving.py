@@ -1,5 +1,6 @@
 """Serving: what a worker does, from its fork to its end."""
 
+import os
 import random
 import signal
 import socket
@@ -51,8 +52,11 @@ def serve(
     drop_privileges(owner)
     set_title(f"worker {link.number + 1}")
     first, *others = sockets.of_worker(link.number)
-    # A copy: these pages are there until the end, when the others have been closed.
-    pages = next((sock.dup() for _, sock in sockets.status), None)
+    pages = None
+    for _, sock in sockets.status:
+        # A copy: these pages are there until the end, when the others have been closed.  By os.dup:
+        # that of a socket would let accept(2) block, here and in all other workers.
+        pages = socket.socket(fileno=os.dup(sock.fileno()))
     watched = Watched(server, link, access_log, pages)
     http_server, manager = make_worker(
         server, first, loader, ssl_context, exclusive=bool(sockets.shared), watched=watched

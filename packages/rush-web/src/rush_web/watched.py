@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from .server import WebServer
     from .worker import Link
 
-# What is left, in seconds, to those who ask for pages of a worker that retires.
-_PAGES_GRACE, _PAGES_IDLE_GRACE = 5.0, 0.5
-
 
 class Watched:
     """What says what a worker does; `status` is a socket for pages of their own."""
@@ -47,7 +44,7 @@ class Watched:
         self._access_log = access_log
         self._status = status
         self._http_server: HttpServer | None = None
-        self._status_server: HttpServer | None = None
+        self._end_pages: Callable[[], object] = lambda: None
         self.lines: RequestLines | None = None
         """What shows each request in the terminal, in development."""
         if server.development and server.request_lines:
@@ -122,8 +119,7 @@ class Watched:
 
     def retire(self) -> None:
         """Leave the port of the pages to the other workers, which serve on."""
-        if self._status_server is not None:
-            self._status_server.stop(_PAGES_GRACE, idle_grace=_PAGES_IDLE_GRACE)
+        self._end_pages()
 
     def _tick(self) -> None:
         """Write down what was counted."""
@@ -143,7 +139,7 @@ class Watched:
             yield
             return
         metrics, health = self._server.metrics or METRICS, self._server.health or HEALTH
-        with self._pages.served(self._status, metrics, health) as self._status_server:
+        with self._pages.served(self._status, metrics, health) as self._end_pages:
             yield
 
 
