@@ -60,8 +60,8 @@ _DROP_BYTES = 65536
 class Exchange(Outgoing):
     """The present request of a connection, and what its answer must know: ``conn.data``.
 
-    `HttpServer` makes one per connection.  `head` and `connection_line` are for those who
-    render answers; all else is the server's.
+    `HttpServer` makes one per connection.  `head`, `connection_line` and `together` are for those
+    who render and write answers; all else is the server's.
     """
 
     __slots__ = (

@@ -31,6 +31,9 @@ class Ready:
         """`start` of heads, by head; of this second."""
         self.second_ends = 0.0
         """When that is to begin anew, by the clock of the loop."""
+        self.writes_at_once = type(http_server).send is HttpServer.send
+        """Whether a sender may write to its connection itself, as nobody observes that: it takes
+        700 instructions less than `HttpServer.send` if ``conn.data.together`` is ``None``."""
         self._http_server = http_server
         self._fixed: dict[str, Sender] = {}
 
@@ -44,16 +47,22 @@ class Ready:
     def add_head(self, path: str, head: bytes) -> None:
         """Let a path be answered with a rendered head that has no body, whatever the method is."""
         loop, send, starts = self._http_server.epoll.loop, self._http_server.send, self.starts
+        at_once = self.writes_at_once
 
         def send_head(conn: "Connection", method: str, headers: Headers) -> bool:
             exchange: Exchange = conn.data
             line = exchange.connection_line
             if line:
                 send(conn, b"%b%b%b\r\n" % (head, date_line(), line))
+                return True
+            if loop.now >= self.second_ends:
+                self.begin_second()
+            data = starts.get(head) or self.start(head)
+            if at_once and exchange.together is None:
+                conn.write(data)
+                exchange.head = None
             else:
-                if loop.now >= self.second_ends:
-                    self.begin_second()
-                send(conn, starts.get(head) or self.start(head))
+                send(conn, data)
             return True
 
         self._fixed[path] = self.senders[path] = send_head

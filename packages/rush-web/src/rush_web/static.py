@@ -107,7 +107,7 @@ class StaticFiles:
         """
         answer = self._loader.answerer(path[self._below :])
         loop, send = self._http_server.epoll.loop, self._http_server.send
-        ready, starts = self._ready, self._ready.starts
+        ready, starts, at_once = self._ready, self._ready.starts, self._ready.writes_at_once
 
         def send_file(conn: "Connection", method: str, headers: Headers) -> bool:
             if method != "GET" and method != "HEAD":
@@ -125,8 +125,13 @@ class StaticFiles:
             line = exchange.connection_line
             if line:
                 send(conn, b"".join((head, date_line(), line, b"\r\n", reply[_BODY])))
+                return True
+            data = (starts.get(head) or ready.start(head)) + reply[_BODY]
+            if at_once and exchange.together is None:
+                conn.write(data)
+                exchange.head = None
             else:
-                send(conn, (starts.get(head) or ready.start(head)) + reply[_BODY])
+                send(conn, data)
             return True
 
         return send_file
