@@ -48,6 +48,7 @@ def test_whole_gives_a_request_without_a_body():
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n", HEAD + b"Content-Length: 4\r\n\r\n\r\n\r\n",
         get(*[b"X: y"] * 100), get(b"X: " + b"y" * 20_000),
         HEAD + b"X: y\r\n", HEAD + b"X: y\r\nXY", HEAD + b"X: y\r\n\n\r", HEAD + b"X: y\r\n\r",
+        HEAD + b"X: y\r\n\n\n", HEAD + b"X: y\r\nX\n", HEAD + b"X: y\r\n \n",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", [[], [get(b"X: y")]], ids=["first", "later"])

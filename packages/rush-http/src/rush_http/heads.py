@@ -154,7 +154,7 @@ class Heads:
         at = match.end() + len(self._prefix)
         left = len(text) - at
         framing = self._framing
-        if left == 2:
+        if left == 2 and text[at] == "\r":  # that LF is the last is known
             headers = self._known
         else:
             shape = self._shape
