@@ -93,6 +93,14 @@ class Observed:
             later = server.defer(conn)
             conn.close()
             server.epoll.loop.call_soon(lambda: later.respond(b"closed"))
+        elif path == "/closed-stream":
+            later = server.defer(conn)
+            conn.close()
+            server.epoll.loop.call_soon(lambda: later.stream([b"closed"]))
+        elif path == "/closed-file":
+            later, file = server.defer(conn), self.large.open("rb")
+            conn.close()
+            server.epoll.loop.call_soon(lambda: later.respond_file(file, 0, 5))
         elif path == "/switch":
             server.upgrade(conn, "echo", on_data=conn.write)
 
@@ -135,6 +143,17 @@ def test_a_client_that_leaves(tmp_path):
         eventually(lambda: observed.told)
     (told,) = observed.told
     assert told[:2] == ("/never", "GET")
+
+
+GONE = ["/closed", "/closed-stream", "/closed-file"]
+
+
+@pytest.mark.parametrize("path", GONE)
+def test_a_client_that_has_left_before(tmp_path, path):
+    with Observed(tmp_path) as observed, observed.client() as client:
+        client.send(request(path))
+        eventually(lambda: observed.told)
+    assert observed.told == [(path, "GET", b"499", 0)]
 
 
 def test_a_client_that_leaves_in_a_file(tmp_path):
@@ -222,9 +241,10 @@ def test_other_ends_count(tmp_path):
         client.send(request("/switch", "Connection: upgrade", "Upgrade: echo"))
         client.begun()
         counted.count(b"101")
-    with Counted(tmp_path) as counted, counted.client() as client:
-        client.send(request("/closed"))
-        counted.count(b"499")
+    for path in GONE:
+        with Counted(tmp_path) as counted, counted.client() as client:
+            client.send(request(path))
+            counted.count(b"499")
 
 
 def test_pipelined_answers_count(tmp_path):

@@ -39,6 +39,11 @@ class CountedExchange(Exchange):
         self.server.count(stream.status)
         super().stream_began(stream)
 
+    def stream_unheard(self, stream: ResponseStream) -> None:
+        """Count a stream whose client has not waited for it."""
+        self.server.count(499)
+        super().stream_unheard(stream)
+
     def switch(self, conn: Connection, upgraded: Upgraded, data: bytes) -> None:
         """Count a 101."""
         self.server.count(101)
@@ -140,5 +145,6 @@ class CountedServer(HttpServer):
         self, conn: Connection, head: bytes, file: SendableFile, parts: Iterable[Part]
     ) -> None:
         """As `HttpServer.send_parts`."""
+        gone = conn.fileno() < 0
         HttpServer.send_parts(self, conn, head, file, parts)
-        self._counts[head[_STATUS_AT]] += 1
+        self._counts[_GONE if gone else head[_STATUS_AT]] += 1

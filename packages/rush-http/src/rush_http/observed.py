@@ -71,6 +71,12 @@ class ObservedExchange(Exchange):
         self.told_stream = stream
         super().stream_began(stream)
 
+    def stream_unheard(self, stream: ResponseStream) -> None:
+        """Tell of a stream whose client has not waited for it."""
+        head, began, self.began = self.head, self.began or self.server.epoll.loop.now, 0.0
+        super().stream_unheard(stream)
+        self.server.tell(stream.connection, head, _CLIENT_GONE, 0, began)
+
     def stream_ended(self, conn: Connection) -> None:
         """Tell of a stream that is complete."""
         self._tell_stream(conn)
@@ -237,6 +243,7 @@ class ObservedServer(HttpServer):
         """As `HttpServer.send_parts`."""
         exchange: ObservedExchange = conn.data
         request, began = exchange.head, exchange.began or self.epoll.loop.now
+        status = _CLIENT_GONE if conn.fileno() < 0 else head[9:12]
         parts = tuple(parts)
         told = _ToldFile(file)
         before = conn.drained_bytes + conn.queued
@@ -253,7 +260,7 @@ class ObservedServer(HttpServer):
 
         def tell() -> None:
             left = 0 if conn.fileno() >= 0 else max(0, end - conn.drained_bytes)
-            self.tell(conn, request, head[9:12], max(0, size - left), began)
+            self.tell(conn, request, status, max(0, size - left), began)
 
         # Soon: what went out with the end of the file is not counted yet.
         told.then(lambda: self.epoll.loop.call_soon(tell))

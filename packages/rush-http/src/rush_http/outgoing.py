@@ -107,6 +107,10 @@ class Outgoing(ABC):
         if self.phase is not BODY:
             self.phase = STREAM
 
+    def stream_unheard(self, stream: ResponseStream) -> None:
+        """The client has gone before the answer in pieces could begin."""
+        self.head = None
+
     def stream_ended(self, conn: Connection) -> None:
         """The answer is complete."""
         self.stream = None

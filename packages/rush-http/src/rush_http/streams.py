@@ -229,7 +229,7 @@ class ResponseStream:
         head = exchange.head
         assert head is not None
         if self._conn.fileno() < 0:
-            exchange.head = None
+            exchange.stream_unheard(self)
             self.lost()
             return
         if self._announced is None and not is_bodiless(self._status):
