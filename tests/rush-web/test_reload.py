@@ -8,6 +8,7 @@ import pytest
 from load import Load
 from programs import children_of, eventually, watching
 from rawclient import request
+from rush_web.readings import servers
 
 VERSION = """
 @server.get("/version")
@@ -118,12 +119,15 @@ def test_a_program_that_is_killed_is_executed_anew(site):
     site.reload(2)
     site.answers(2)
     eventually(lambda: len(program.children()) == 1)
+    slots = next(one for one in servers() if one.parent == program.pid)
     for version in (3, 4):  # what it is by then
         site.change(version)
         with watching(*program.pids()) as ended:
             os.kill(program.children().pop(), signal.SIGKILL)
             ended()
         site.answers(version)
+        # What its workers said of themselves is gone with them.
+        eventually(lambda: len(list(slots.in_use())) == 2)
     assert program.log.wait_for("was killed by SIGKILL: it is executed anew", 2)
     assert program.stop() == 0
 

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from rush_web.slots import FAILURES, PID, SLOT_BYTES, Slots
+from rush_web.worker import Worker
 
 
 def test_a_slot_outlives_its_writer():
@@ -75,7 +76,7 @@ def test_slots_of_a_process_that_has_ended():
     pid = os.fork()
     if not pid:
         for number in range(9):
-            slot = slots.take(number)
+            slot = Worker(number, slots.take(number)).slot
             slot.numbers[PID] = slot.counts[FAILURES] = number + 1
         os._exit(0)
     own = [slots.take(number) for number in range(9)]

@@ -106,7 +106,6 @@ class Worker:
         self.retired = False
         self.hung = False
         self.started = time.monotonic()
-        slot.clear()
         self._crash = os.memfd_create("rush-crash")
         try:
             self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
