@@ -163,6 +163,26 @@ def test_routes_go_before_the_application(development, threads):
 
 
 @pytest.mark.parametrize("route", [None, "/user/<id>"], ids=["asked at once", "after the routes"])
+@pytest.mark.parametrize("development", [False, True])
+def test_the_whole_server_is_not_the_applications(route, development):
+    """What ``OPTIONS *`` asks for, the routes say (RFC 9110, 9.3.7)."""
+    
+    def hello(environ, start_response):
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    server = WebServer(wsgi=hello, development=development)
+    server.get("/own")(lambda request: "own")
+    if route is not None:
+        server.get(route)(lambda request: "user")
+    with server.test_client() as client:
+        for _ in range(2):
+            answer = client.request("OPTIONS", "*")
+            assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+            assert client.get("/a").text == "hello"
+
+
+@pytest.mark.parametrize("route", [None, "/user/<id>"], ids=["asked at once", "after the routes"])
 @pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(2, "x"), NotFound("x")])
 def test_what_the_application_raises(route, error, caplog):
     """It is a bug, also what would mean 404 if a handler of ours had raised it."""

@@ -26,7 +26,7 @@ from .ready import Ready
 from .receiving import Kept
 from .redirects import Redirect, other_slash, redirect_head, to_other_slash, with_query
 from .request import Request
-from .routing import Handler, MethodNotAllowed, Route, Router
+from .routing import ANY_PATH, Handler, MethodNotAllowed, Route, Router
 from .static import StaticFiles
 from .stuck import Stuck
 from .values import answer_with
@@ -151,6 +151,7 @@ class HandlersManager:
         self._asked: OnMessageComplete | None = None
         if self._application and self._router.all_plain and not (self._hooks or self._other_slash):
             self._asked = self._application.asked.__call__
+            self._plain[ANY_PATH] = {}  # "OPTIONS *" is about the routes
 
     def __call__(
         self,
