@@ -166,7 +166,7 @@ def test_routes_go_before_the_application(development, threads):
 @pytest.mark.parametrize("development", [False, True])
 def test_the_whole_server_is_not_the_applications(route, development):
     """What ``OPTIONS *`` asks for, the routes say (RFC 9110, 9.3.7)."""
-    
+
     def hello(environ, start_response):
         start_response("200 OK", [])
         return [b"hello"]

@@ -119,6 +119,7 @@ def neighbours(wire):
         wire.replace(b": ", b":", 1),
         wire.replace(b"1", b"2"),
         wire[:-1],
+        wire[:-2] + b"\r\n",
     ]
 
 

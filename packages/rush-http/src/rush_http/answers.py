@@ -87,7 +87,8 @@ class Answers:
             and not headers
         ):
             # What `render` and `send` do then, in one: 10 % of the instructions of a request less
-            # (tests/bench/instructions.py).
+            # (tests/bench/instructions.py).  Date is that of the loop's turn: as late as a handler
+            # that blocks.
             try:
                 start, length = SECOND.starts[content_type][status], LENGTHS[len(body)]
             except KeyError:
