@@ -198,7 +198,8 @@ def test_options_that_have_changed(site):
         site.reload(version, options, source=f"server.workers = {workers}")
         site.answers(version)
         eventually(lambda: len(program.children()) == 1, "the end of the old program")
-        assert len(children_of(program.children().pop())) == workers
+        (present,) = program.children()
+        eventually(lambda now=present, count=workers: len(children_of(now)) == count)
     program.kill(signal.SIGTTIN)  # it is passed on
     assert len(program.pids(3)) == 3
     program.kill(signal.SIGTTOU)
