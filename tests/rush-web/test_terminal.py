@@ -21,6 +21,9 @@ server.on_startup(lambda loader: loader.cache_files("/"))
 @server.get("/")
 def index(request):
     return "first"
+
+
+server.add_redirect("/old", "/")
 """
 
 BANNER = """
@@ -28,7 +31,7 @@ BANNER = """
 
   Address  http://127.0.0.1:PORT/
   Workers  1  below process PID
-  Routes   1
+  Routes   1, 1 redirect
   Files    this folder below /static/
   Cached   1 file, SIZE
 
@@ -80,7 +83,7 @@ def test_the_banner_and_a_line_for_each_request(terminal, columns):
     url = f"http://127.0.0.1:{port}/"
     assert f"\x1b]8;;{url}\x1b\\\x1b[1;36m{url}\x1b[0m\x1b]8;;\x1b\\" in program.text
     hostile = f"/%1b%5B31m%0a%E2%80%AE{'x' * 300}?q=\\\x7e%1b"
-    for path in ("/", "/static/app.py", "/static/app.py", "/static/no", hostile):
+    for path in ("/", "/static/app.py", "/static/app.py", "/static/no", "/old", hostile):
         ask(port, path)
     with RawClient(("127.0.0.1", port)) as client:
         client.send(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n")
@@ -89,14 +92,15 @@ def test_the_banner_and_a_line_for_each_request(terminal, columns):
     lines = program.text.partition("quit\x1b[0m\n\n")[2].splitlines()
     said = [line for line in map(undressed, lines) if re.match(r"[0-9:]{8}  [A-Z-]+ ", line)]
     assert all(len(line) <= columns for line in said)
-    assert [[*re.split(" {2,}", line)[2:4], line.split("  ")[-1]] for line in said[:4]] == [
+    assert [[*re.split(" {2,}", line)[2:4], line.split("  ")[-1]] for line in said[:5]] == [
         ["/", "200", "index"],
         ["/static/app.py", "200", "from memory"],
         ["/static/app.py", "200", "from memory"],
         ["/static/no", "404", "no such file"],
+        ["/old", "301", "redirect"],
     ]
-    assert "  /%1B%5B31m%0A%E2%80%AEx" in said[4]
-    assert re.search(r"^[0-9:]{8}  -  +\(no request\) +400 ", said[5])
+    assert "  /%1B%5B31m%0A%E2%80%AEx" in said[5]
+    assert re.search(r"^[0-9:]{8}  -  +\(no request\) +400 ", said[6])
     assert "\x1b[1;32m200\x1b[0m" in program.text
     assert "\x1b[1;33m404\x1b[0m" in program.text
     assert set(re.findall(r"\x1b.", program.text)) <= {"\x1b[", "\x1b]", "\x1b\\"}

@@ -83,7 +83,8 @@ class DevelopmentManager(HandlersManager):
         self._encode_json = self._request.encode_json
         self._asked = None
         self._plain.clear()
-        self._picks.clear()  # so that each handler comes by `_find_named`
+        self._picks.clear()
+        self._senders.clear()  # so that each handler comes by `_find_named`
         self._unnamed, self._pick = self._pick, self._find_named
 
     def __call__(
