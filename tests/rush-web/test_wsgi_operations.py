@@ -39,7 +39,10 @@ def site(request, launch, tmp_path):
         threads = int(request.param)
 
         def change(self, version):
-            (tmp_path / "app.py").write_text(APP.replace("VERSION", str(version)))
+            # Of another size: by that, and by the second, Python knows whether what it has
+            # compiled is of the same source.
+            source = APP.replace("VERSION", str(version)) + "#" * version
+            (tmp_path / "app.py").write_text(source)
 
         def start(self, *options):
             self.change(0)
