@@ -7,7 +7,7 @@ import os
 import pytest
 
 from rush_http import Headers
-from rush_loader import answer, codings, compressed
+from rush_loader import Loader, answer, codings, compressed
 from rush_loader.reader import read_file
 
 TEXT = "0123456789" * 500
@@ -259,6 +259,48 @@ def test_other_companions_are_not_sent(page, write):
 
 def test_what_is_remembered_is_bounded(page):
     for number in range(1000):
-        for accepted in (f"x-{number}", "x" * number + ", gzip"):
-            assert answer(page, "GET", headers(accept_encoding=accepted)).body == page.content
-    assert sum(map(len, page.replies[""]._accepted)) < 1000
+        for asked in (
+            {"accept_encoding": f"x-{number}"},
+            {"accept_encoding": "x" * number + ", gzip"},
+            {"if_none_match": f'"{number}"'},
+        ):
+            assert answer(page, "GET", headers(**asked)).body == page.content
+    known = page.replies[""].known
+    assert 0 < len(known) <= 16
+    assert sum(len(value) for selection in known for _, value in selection) <= 2560
+
+
+SEVERAL = [
+    ("GET", {}),
+    ("HEAD", {}),
+    ("GET", {"accept_encoding": "gzip"}),
+    ("GET", {"accept_encoding": "gzip;q=0"}),
+    ("GET", {"if_none_match": "TAG"}),
+    ("HEAD", {"if_none_match": "TAG"}),
+    ("GET", {"if_none_match": '"other"'}),
+    ("GET", {"if_none_match": "TAG", "accept_encoding": "gzip"}),
+    ("GET", {"if_none_match": "TAG", "if_modified_since": "Thu, 01 Jan 1970 00:00:00 GMT"}),
+    ("GET", {"if_none_match": '"x"', "if_modified_since": "Thu, 01 Jan 2099 00:00:00 GMT"}),
+    ("GET", {"if_modified_since": "Thu, 01 Jan 2099 00:00:00 GMT"}),
+    ("GET", {"if_modified_since": "Thu, 01 Jan 1970 00:00:00 GMT"}),
+    ("GET", {"if_match": '"other"', "if_none_match": "TAG"}),
+    ("GET", {"range": "bytes=0-1"}),
+    ("GET", {"range": "bytes=0-1", "if_none_match": "TAG"}),
+    ("GET", {"range": "bytes=0-1", "if_range": '"other"'}),
+    ("GET", {"range": "bytes=999-"}),
+]
+
+
+def test_what_is_remembered_is_what_is_worked_out(write, tmp_path, eventually):
+    """The second time, and among others, as for a version that nobody has asked for."""
+    write("page.html", "<p>Hello, World!" * 99)
+    with Loader(tmp_path) as loader:
+        eventually(lambda: loader.load("/page.html").encodings)
+        loader.answer("/page.html", "GET", headers())
+        page, known = loader.load("/page.html"), loader.answerer("/page.html")
+        for method, asked in (*SEVERAL, *SEVERAL, *reversed(SEVERAL)):
+            asked = {name: value.replace("TAG", page.etag) for name, value in asked.items()}
+            once, again = known(method, headers(**asked)), known(method, headers(**asked))
+            fresh = answer(dataclasses.replace(page), method, headers(**asked), "no-cache")
+            assert (once.head, once.body) == (fresh.head, fresh.body)
+            assert (again.head, again.body) == (fresh.head, fresh.body)

@@ -57,7 +57,7 @@ from .exchange import Exchange
 from .forwarded import Forwarded
 from .grammar import Protocol
 from .head import Head
-from .headers import Headers
+from .headers import Headers, Selection
 from .limits import Limits
 from .memo import Memo
 from .observed import Answered, ObservedExchange, ObservedServer, OnAnswers
@@ -125,6 +125,7 @@ __all__ = [
     "RequestParser",
     "RequestTimeout",
     "ResponseStream",
+    "Selection",
     "ServiceUnavailable",
     "TrustedProxies",
     "UriTooLong",

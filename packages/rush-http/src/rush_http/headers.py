@@ -11,6 +11,9 @@ Lines = tuple[tuple[str, str], ...]
 Unread = tuple["Headers", str, int, "re.Match[str] | None"]
 """Headers that were met; a head, the index of the lines that follow these, and their values."""
 
+Selection = tuple[tuple[str, str], ...]
+"""Fields that decide what is sent of a thing: name in lower case, and value; in any order."""
+
 _D = TypeVar("_D")
 
 # Fields that say which form of a thing to send, which part, or whether at all (RFC 9110, 12.5.3,
@@ -37,14 +40,15 @@ class Headers(Mapping[str, str]):
     serve several requests.
     """
 
-    __slots__ = ("_lines", "_unread", "_values", "known_selectors")
+    __slots__ = ("_lines", "_selectors", "_unread", "_values", "selection")
     _unread: "Unread"  # only of those that `unread` has made
 
     def __init__(self, lines: Lines = ()) -> None:
         """`lines` are (name, value) in the order they came, the names in lower case."""
         self._lines: Lines | None = lines
-        self.known_selectors: dict[str, str] | None = None
-        """`selectors` once somebody has asked for them: they cost a look then, not a call."""
+        self._selectors: dict[str, str] | None = None
+        self.selection: Selection | None = None
+        """`selectors` once somebody has asked for them, as what can be a key: to be looked at."""
         values = dict(lines)
         self._values: dict[str, str] | None = (
             values if len(values) == len(lines) else _joined(lines)
@@ -61,7 +65,7 @@ class Headers(Mapping[str, str]):
         """
         headers = _new(Headers)
         headers._unread = first, text, at, values
-        headers._values = headers._lines = headers.known_selectors = None
+        headers._values = headers._lines = headers._selectors = headers.selection = None
         return headers
 
     @property
@@ -76,9 +80,10 @@ class Headers(Mapping[str, str]):
 
         Not to be changed.
         """
-        found = self.known_selectors
+        found = self._selectors
         if found is None:
-            self.known_selectors = found = self._find_selectors()
+            self._selectors = found = self._find_selectors()
+            self.selection = tuple(found.items())
         return found
 
     @property

@@ -6,23 +6,27 @@ ready then, and shared by all requests.  HEAD, ranges, and conditions that fail,
 somebody asks.
 """
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
-from rush_http import HeaderLines, Headers, conditional, negotiation, render_head
+from rush_http import HeaderLines, Headers, Selection, conditional, negotiation, render_head
 
 from .codings import may_be_encoded
 from .file import File, content_etag
 
 IDENTITY: Final = "identity"
 
-# Values of Accept-Encoding that are remembered for a version, and their characters; the browsers of
-# today have five, of 23 at most.  Clients choose them, and nobody counts their bytes.
-_MOST_ACCEPTED = 8
-_LONGEST_ACCEPTED = 64
+# Answers that are remembered for a version by what requests select, and characters of what they
+# select; the browsers of today send five values of Accept-Encoding, with a tag or without, of 90
+# characters at most.  Clients choose them, and nobody counts their bytes.
+_MOST_KNOWN = 16
+_LONGEST_KNOWN = 160
+_ALONE: Final = frozenset({"accept-encoding", "if-none-match"})
 
 
-class Reply(NamedTuple):
-    """One answer, but for the lines that depend on time and connection."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Reply:
+    """One answer, but for the lines that depend on time and connection; two are never equal."""
 
     status: int
     """200, 206, 304, 412 or 416."""
@@ -56,7 +60,7 @@ class Replies:
     It must not hold the file, which holds it.
     """
 
-    __slots__ = ("_accepted", "_codings", "_forms", "_lines")
+    __slots__ = ("_codings", "_forms", "_lines", "known")
 
     def __init__(self, file: File, cache_control: str = "") -> None:
         self._lines = [("Cache-Control", cache_control)] if cache_control else []
@@ -66,47 +70,43 @@ class Replies:
         sizes.update((coding, twin.size) for coding, twin in file.twins.items())
         self._codings = sorted(sizes, key=sizes.__getitem__)  # who takes several gets the shortest
         self._forms: dict[str, _Form] = {}
-        self._accepted: dict[str | None, _Form] = {}  # by the value of Accept-Encoding
+        self.known: dict[Selection | None, Reply] = {}
+        """The replies to GET by `rush_http.Headers.selection`, where nothing else decides."""
 
     def reply(self, file: File, method: str, headers: Headers) -> Reply:
         """The reply to one request for `file`, whose replies these are."""
-        asked = headers.known_selectors
-        if asked is None:
-            asked = headers.selectors
-        accepted = asked.get("accept-encoding")
-        form = self._accepted.get(accepted) or self._choose(file, accepted)
-        # The two most frequent ones, by RFC 9110, 13.2.2; what comes then gives the same.  A
-        # request and its 304 take 19,700 instructions, and 4,000 more without this
-        # (tests/bench/rush-loader/instructions.py).
-        others = len(asked) if accepted is None else len(asked) - 1
-        if not others:
-            if method == "GET":
-                return form.whole or form.render(form.representation.whole, file)
-        elif (
-            asked.get("if-none-match") == form.etag
-            and (others == 1 or (others == 2 and "if-modified-since" in asked))
-            and method in ("GET", "HEAD")
-        ):
-            return form.not_modified
+        asked = headers.selectors
+        form = self._choose(file, asked.get("accept-encoding"))
         planned = form.representation.answer(method, headers)
         if planned is form.representation.not_modified:
-            return form.not_modified
-        if planned is form.representation.whole and form.whole is not None:
-            return form.whole
-        return form.render(planned, file)
+            reply = form.not_modified
+        elif planned is form.representation.whole and form.whole is not None:
+            reply = form.whole
+        else:
+            return form.render(planned, file)
+        if method == "GET" and _decides(asked):
+            if len(self.known) >= _MOST_KNOWN:
+                self.known.clear()
+            self.known[headers.selection] = reply
+        return reply
 
     def _choose(self, file: File, accepted: str | None) -> "_Form":
-        """The form for a value of ``Accept-Encoding``; it is remembered."""
+        """The form for a value of ``Accept-Encoding``."""
         # Who takes nothing that we have gets it as it is: RFC 9110, 12.5.3 leaves that to us.
         coding = negotiation.accepted_encoding(accepted, self._codings) or IDENTITY
         form = self._forms.get(coding)
         if form is None:
             form = self._forms[coding] = _Form(file, coding, self._lines)
-        if accepted is None or len(accepted) <= _LONGEST_ACCEPTED:
-            if len(self._accepted) >= _MOST_ACCEPTED:
-                self._accepted.clear()
-            self._accepted[accepted] = form
         return form
+
+
+def _decides(asked: dict[str, str]) -> bool:
+    """Whether these fields alone decide, and are worth to be remembered."""
+    others = asked.keys() - _ALONE
+    # A tag makes a date count for nothing (RFC 9110, 13.1.3); some dates depend on the clock.
+    if others and not (others == {"if-modified-since"} and "if-none-match" in asked):
+        return False
+    return sum(map(len, asked.values())) <= _LONGEST_KNOWN
 
 
 class _Form:

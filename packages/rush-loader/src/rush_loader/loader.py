@@ -135,6 +135,8 @@ class Loader:
             file = get(absolute)
             # Where it is was asked before there were replies.
             if file is not None and (replies := file.replies.get(policy.key)) is not None:
+                if method == "GET" and (reply := replies.known.get(headers.selection)):
+                    return reply
                 return replies.reply(file, method, headers)
             return otherwise(path, method, headers)
 

@@ -238,7 +238,7 @@ class Answering(Incoming):
         """The whole head of an answer that a loader has planned; see `send_reply`."""
         if code in _WITHOUT_BODY:
             raise ValueError(f"status {code} has no body (RFC 9110, 6.4.1): a file cannot have it")
-        status, head, _, _, _ = reply
+        status, head = reply.status, reply.head
         if self.pending is not None:
             headers = self.lines(code if status == 200 else status, headers)
         if (code != 200 and status == 200) or headers:

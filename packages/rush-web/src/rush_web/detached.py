@@ -178,13 +178,12 @@ class Detached(Snapshot, Streaming):
     ) -> None:
         """As `Request.send_reply`."""
         head = self._head_of_reply(reply, code, headers, self._exchange.connection_line)
-        _, _, body, file, parts = reply
         if self.method == "HEAD":
             self._carrier().send(head)
-        elif file is None:
-            self._carrier().send(head + body)
+        elif reply.file is None:
+            self._carrier().send(head + reply.body)
         else:
-            self._carrier().send_parts(head, file.open(), parts)
+            self._carrier().send_parts(head, reply.file.open(), reply.parts)
 
     def send_stream(
         self,

@@ -137,13 +137,12 @@ class Request(Receiving):
         """
         exchange: Exchange = self.conn.data
         head = self._head_of_reply(reply, code, headers, exchange.connection_line)
-        _, _, body, file, parts = reply
         if self.method == "HEAD":
             self._http_server.send(self.conn, head)
-        elif file is None:
-            self._http_server.send(self.conn, head + body)
+        elif reply.file is None:
+            self._http_server.send(self.conn, head + reply.body)
         else:
-            self._http_server.send_parts(self.conn, head, file.open(), parts)
+            self._http_server.send_parts(self.conn, head, reply.file.open(), reply.parts)
 
     def send_stream(
         self,
