@@ -3,18 +3,14 @@
 import contextlib
 import logging
 import os
-import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from rush_http import HttpServer, Limits
 from rush_loader import Loader, Mounts
 
-from .access_log import AccessLog
 from .application import WsgiCallable
-from .banner import Banner, facts_of
 from .blocking import QUEUE, THREADS
 from .changes import Changes
 from .check import Problem, find_problems
@@ -24,17 +20,12 @@ from .explain import Explanation, explain
 from .failures import ErrorKind, check_error_kind
 from .groups import Group
 from .jsons import EncodeJson, JsonName
-from .logs import also_reopened
 from .options import check_options
-from .pidfile import PidFile
-from .prefork import Prefork
 from .privileges import Owner, find_owner
 from .reload import Upstream
 from .routing import Handler
-from .serving import QUICK_GRACE, make_worker, serve
-from .sockets import Sockets, addresses_of
-from .titles import set_title
-from .tls import make_context
+from .running import OnStartup, Run
+from .serving import QUICK_GRACE, make_worker
 
 if TYPE_CHECKING:
     from .testing import TestClient
@@ -42,7 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("rush_web")
 
 _H = TypeVar("_H", bound=Handler)
-_S = TypeVar("_S", bound=Callable[[Loader], object] | Callable[[Mounts], object])
+_S = TypeVar("_S", bound=OnStartup)
 _E = TypeVar("_E", bound=Callable[[], object])
 
 
@@ -187,7 +178,7 @@ class WebServer(Group):
         """Whether each request is a line in the terminal; in development only."""
         self.changes: Changes | None = None
         """What a reload follows by itself, in development."""
-        self._on_startup: list[Callable[[Loader], object] | Callable[[Mounts], object]] = []
+        self._on_startup: list[OnStartup] = []
         self._on_shutdown: list[Callable[[], object]] = []
         self._check()
 
@@ -272,19 +263,18 @@ class WebServer(Group):
         upstream = Upstream.find()
         if upstream is not None and self.changes is not None:
             upstream.made_of(self.changes.own())
-        loader = self._open_loader()
-        ends = _Once(partial(self._end, loader))
+        run = Run(self, self._on_startup, self._on_shutdown)
         try:
             try:
-                self._start_up(loader)
+                run.begin()
             except Exception as error:
                 _log.exception("an on_startup callback failed: the server stops")
                 if upstream is not None:
                     upstream.trouble(f"in an on_startup callback\n{type(error).__name__}: {error}")
                 raise SystemExit(START_FAILED) from error
-            status = self._run(loader, owner, upstream, on_ready or say, ends)
+            status = run.serve(owner, upstream, on_ready or say)
         finally:
-            ends()
+            run.end()
         if status:
             # Not only returned: a program that ends with `server.run()` must not end with 0.
             raise SystemExit(status)
@@ -309,96 +299,17 @@ class WebServer(Group):
     def _one_worker(self) -> Iterator[HttpServer]:
         """A worker that listens nowhere."""
         self._check()
-        loader = self._open_loader()
+        run = Run(self, self._on_startup, self._on_shutdown)
         try:
-            self._start_up(loader)
-            http_server, manager = make_worker(self, None, loader)
+            run.begin()
+            http_server, manager = make_worker(self, None, run.loader)
             try:
                 with http_server:
                     yield http_server
             finally:
                 manager.close(QUICK_GRACE)
         finally:
-            if loader is not self.loader:
-                loader.close()
-            self._shut_down()
-
-    def _open_loader(self) -> Loader | Mounts:
-        if self.loader is not None:
-            return self.loader
-        return Loader("." if self.root is None else self.root, fallback=self.fallback)
-
-    def _start_up(self, loader: Loader | Mounts) -> None:
-        for startup in self._on_startup:
-            cast(Callable[[Loader | Mounts], object], startup)(loader)
-
-    def _shut_down(self) -> None:
-        for shutdown in self._on_shutdown:
-            try:
-                shutdown()
-            except Exception:  # the others are to be called as well
-                _log.exception("an on_shutdown callback failed: %r", shutdown)
-
-    def _end(self, loader: Loader | Mounts) -> None:
-        """All workers have ended."""
-        loader.close()
-        self._shut_down()
-
-    def _run(
-        self,
-        loader: Loader | Mounts,
-        owner: Owner,
-        upstream: Upstream | None,
-        on_ready: Callable[[str], object],
-        on_gone: Callable[[], object],
-    ) -> int:
-        """Have everything that the processes need, and run them."""
-        context = None if self.certfile is None else make_context(self.certfile, self.keyfile)
-        if self.umask is not None:
-            os.umask(self.umask)
-        host = "127.0.0.1" if self.host.startswith("unix:") else self.host
-        sockets = Sockets(
-            self._addresses(),
-            self.workers,
-            shared=self.listen == "shared",
-            status=None if self.status_port is None else (host, self.status_port),
-            handed=() if upstream is None else upstream.sockets,
-            owner=owner[:2],
-        )
-        with contextlib.ExitStack() as stack:
-            stack.callback(sockets.files.remove)
-            stack.callback(sockets.close)
-            access_log = self._access_log(stack, owner)
-            banner = Banner(facts_of(self, sockets, loader))
-            if self.pid_file is not None and upstream is None:
-                stack.enter_context(PidFile(self.pid_file))
-            _raise_descriptor_limit(self.max_conns)
-            set_title("parent" if upstream is None else "program")
-            return Prefork(
-                partial(serve, self, sockets, loader, owner, context, access_log),
-                self.workers,
-                sockets=sockets,
-                grace=self.grace + 1,
-                on_ready=partial(on_ready, banner),
-                on_gone=on_gone,
-                owner=owner,
-                upstream=upstream,
-                timeout=self.worker_timeout,
-                lifetime=self.recycle_seconds,
-                changes=self.changes,
-            ).run()
-
-    def _addresses(self) -> list[tuple[str, int] | str]:
-        return addresses_of(self.bind, self.host, self.port)
-
-    def _access_log(self, stack: contextlib.ExitStack, owner: Owner) -> AccessLog | None:
-        if not self.access_log:
-            return None
-        access_log = AccessLog(self.access_log, self.access_format, owner[:2])
-        stack.callback(access_log.close)
-        also_reopened.append(access_log.reopen)
-        stack.callback(also_reopened.remove, access_log.reopen)
-        return access_log
+            run.end(keep_given=True)
 
     def _check(self) -> Owner:
         """Raise `ValueError` for options that make no sense; also for those changed since."""
@@ -411,26 +322,3 @@ def say(text: str) -> None:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     with contextlib.suppress(OSError, ValueError):
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-
-
-class _Once:
-    """Calls it the first time it is called."""
-
-    def __init__(self, callback: Callable[[], object]) -> None:
-        self._callback: Callable[[], object] | None = callback
-
-    def __call__(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            callback()
-
-
-def _raise_descriptor_limit(max_conns: int) -> None:
-    """Raise the soft limit of descriptors as far as it may go, and say so if that is not enough."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # a hard limit above fs.nr_open
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard != resource.RLIM_INFINITY and hard < max_conns:
-        _log.warning(
-            "only %d descriptors are allowed (ulimit -Hn): fewer than max_conns=%d", hard, max_conns
-        )
