@@ -9,9 +9,10 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rush_http import Answered, Headers, HttpServer, OnAnswers
+from rush_http import Answered, HeaderLines, Headers, HttpServer, OnAnswers
 
 from .readings import PHASES, Reading, read
 from .slots import (
@@ -39,6 +40,13 @@ METRICS, HEALTH = "/metrics", "/health"
 
 # The buckets that are told: 16 us to 69 s by powers of two; what is below or above is nobody's.
 _LEAST_BUCKET, _LAST_BUCKET = 14, 36
+
+# What is left, in seconds, to those who ask when the pages end.
+_GRACE: Final = 5.0
+_IDLE_GRACE: Final = 0.5
+_RETIRED_IDLE_GRACE: Final = 2.0
+_UNCACHED: Final = (("Cache-Control", "no-store"),)
+_MOST_CONNECTIONS: Final = 100
 
 
 def exposition(slots: Slots) -> str:
@@ -179,51 +187,58 @@ class Pages:
 
         What is given ends that, as the end of the block does, when who has asked is answered.
         """
-        live, ready = under(path)
-
-        def answer(
-            body: bytes,
-            conn: "Connection",
-            protocol: tuple[int, int],
-            method: str,
-            asked: str,
-            query: str,
-            headers: Headers,
-        ) -> None:
-            if method not in ("GET", "HEAD"):
-                server.respond(conn, b"405 Method Not Allowed\n", 405, [("Allow", "GET, HEAD")])
-            elif asked == metrics:
-                text = exposition(self._slots).encode()
-                server.respond(conn, text, content_type=TEXT_FORMAT)
-            elif asked in (path, live, ready):
-                word, status = ("live", 200) if asked == live else health(self._slots)
-                page, content_type = self._health(headers, word)
-                data = page.encode()
-                server.respond(conn, data, status, _UNCACHED, content_type=content_type)
-            else:
-                server.respond(conn, b"404 Not Found\n", 404)
-
-        ended = False
-
-        def end(idle_grace: float = _RETIRED_IDLE_GRACE) -> None:
-            nonlocal ended
-            if not ended:  # the second time, it would be at once
-                ended = True
-                server.stop(_GRACE, idle_grace=idle_grace)
-
-        with sock, HttpServer(sock, _MOST_CONNECTIONS, answer, exclusive=True) as server:
-            thread = threading.Thread(target=server.run, name="rush-status", daemon=True)
+        with sock, contextlib.closing(_Port(sock, partial(self._page, metrics, path))) as port:
+            thread = threading.Thread(target=port.run, name="rush-status", daemon=True)
             thread.start()
             try:
-                yield end
+                yield port.end
             finally:
-                end(_IDLE_GRACE)
+                port.end(_IDLE_GRACE)
                 thread.join()
 
+    def _page(self, metrics: str, path: str, asked: str, headers: Headers) -> "_Page | None":
+        """What is at the path `asked` of a port of its own."""
+        live, ready = under(path)
+        if asked == metrics:
+            return exposition(self._slots), 200, (), TEXT_FORMAT
+        if asked not in (path, live, ready):
+            return None
+        word, status = ("live", 200) if asked == live else health(self._slots)
+        body, content_type = self._health(headers, word)
+        return body, status, _UNCACHED, content_type
 
-# What is left, in seconds, to those who ask when the pages end.
-_GRACE: Final = 5.0
-_IDLE_GRACE: Final = 0.5
-_RETIRED_IDLE_GRACE: Final = 2.0
-_UNCACHED: Final = (("Cache-Control", "no-store"),)
-_MOST_CONNECTIONS: Final = 100
+
+_Page = tuple[str, int, HeaderLines, str]  # body, status, headers, content type
+
+
+class _Port(HttpServer):
+    """Answers with the pages that it is given by ``page(path, headers)``."""
+
+    def __init__(self, sock: socket.socket, page: Callable[[str, Headers], _Page | None]) -> None:
+        super().__init__(sock, _MOST_CONNECTIONS, self._answer, exclusive=True)
+        self._page = page
+        self._ended = False
+
+    def end(self, idle_grace: float = _RETIRED_IDLE_GRACE) -> None:
+        """Stop when who has asked is answered; the second time, that changes nothing."""
+        if not self._ended:  # a second stop() would be at once
+            self._ended = True
+            self.stop(_GRACE, idle_grace=idle_grace)
+
+    def _answer(
+        self,
+        body: bytes,
+        conn: "Connection",
+        protocol: tuple[int, int],
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+    ) -> None:
+        if method not in ("GET", "HEAD"):
+            self.respond(conn, b"405 Method Not Allowed\n", 405, [("Allow", "GET, HEAD")])
+        elif (page := self._page(path, headers)) is None:
+            self.respond(conn, b"404 Not Found\n", 404)
+        else:
+            text, status, lines, content_type = page
+            self.respond(conn, text.encode(), status, lines, content_type)
