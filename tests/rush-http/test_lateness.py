@@ -2,11 +2,13 @@
 
 import contextlib
 import select
+import socket
 
 import pytest
 
 from rawclient import RawClient, request
 from rush_http import Limits
+from rush_http.phases import TOGETHER_BYTES
 
 pytestmark = pytest.mark.over_tls
 
@@ -165,22 +167,36 @@ def test_late_while_an_answer_waits(serve, in_loop, until, wire, phase):
         assert in_loop(server, lambda: conn.data.phase) == "linger"
 
 
+@pytest.mark.parametrize("size", [60_000, 8 << 20])
 @pytest.mark.parametrize(("wire", "phase"), LATE_BEHIND_AN_ANSWER)
-def test_not_late_while_nobody_looks(serve, in_loop, until, wire, phase):
+def test_not_late_while_nobody_looks(serve, in_loop, until, wire, phase, size):
     """Above the high-water mark the client is not read: it cannot be late."""
+
+    def callback(body, conn, *rest):
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        server.respond(conn, bytes(size))
+
     server = serve(
-        lambda body, conn, *rest: server.respond(conn, bytes(8 << 20)),
-        limits=Limits(write_seconds=1000, head_seconds=10, body_seconds=10),
+        callback,
+        limits=Limits(
+            write_buffer_bytes=1000, write_seconds=1000, head_seconds=10, body_seconds=10
+        ),
     )
     with RawClient(server.address, receive_buffer=4096) as client:
         client.send(request("/") + wire)
         until(server, lambda: any(c.queued for c in server.epoll.connections))
         [conn] = server.epoll.connections
+        # What is written at the end of a turn stops the reading, but no longer its requests.
+        waiting = "behind" if size > TOGETHER_BYTES else phase
+        assert in_loop(server, lambda: (conn.data.phase, conn.is_read)) == (waiting, False)
         now = in_loop(server, lambda: server.epoll.loop.now)
         for seconds in (1, 50, 100):
             in_loop(server, lambda seconds=seconds: conn.data.check(conn, now + seconds))
-        assert client.response().body == bytes(8 << 20)
-        until(server, lambda: conn.data.phase == phase)
+        assert client.response().body == bytes(size)
+        until(server, lambda: conn.is_read and conn.data.phase == phase)
+        if waiting == phase:  # its time goes on where it was
+            in_loop(server, lambda: conn.data.check(conn, now + 109))
+            assert in_loop(server, lambda: conn.data.phase) == phase
 
 
 def test_refused_client_that_never_closes(site):
