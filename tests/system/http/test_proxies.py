@@ -4,85 +4,51 @@ import collections
 import contextlib
 import random
 import select
-import shutil
-import socket
-import subprocess
 import time
 
 import pytest
 
 from crowd import Crowd, serving
-from programs import eventually
+from proxying import haproxy, needs_haproxy, needs_nginx, nginx
 from rawclient import PATIENCE, RawClient, request
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-
-NGINX_CONF = """
-daemon off;
-master_process off;
-pid {folder}/pid;
-error_log {folder}/errors info;
-events {{ worker_connections 512; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-    uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-    upstream rush {{
-        server {host}:{port};
-        keepalive 32;
-        keepalive_timeout {keep_seconds}s;
-    }}
-    server {{
-        listen unix:{front};
-        keepalive_requests 1000000;
-        location / {{
-            proxy_pass http://rush;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header X-Forwarded-For $remote_addr;
-        }}
+NGINX_HTTP = """
+upstream rush {{
+    server {host}:{port};
+    keepalive 32;
+    keepalive_timeout {keep_seconds}s;
+}}
+server {{
+    listen 8001;
+    keepalive_requests 1000000;
+    location / {{
+        proxy_pass http://rush;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header X-Forwarded-For $remote_addr;
     }}
 }}
 """
 
-HAPROXY_CONF = """
-global
-    maxconn 512
-    log {folder}/log local0
-defaults
-    mode http
-    timeout connect 20s
-    timeout client 20s
-    timeout server 20s
-    http-reuse always
+HAPROXY_TEXT = """
 frontend front
-    bind unix@{front}
+    bind :8001
     default_backend rush
 backend rush
+    http-reuse always
     option forwardfor
     server rush {host}:{port} pool-purge-delay {keep_seconds}s
 """
 
-
-def nginx(conf):
-    # Errors before it has read where to log them go to stderr.
-    return [NGINX, "-e", "stderr", "-c", conf]
-
-
-def haproxy(conf):
-    return [HAPROXY, "-f", conf, "-db"]
-
-
 PROXIES = [
     pytest.param(
-        (nginx, NGINX_CONF),
-        marks=pytest.mark.skipif(not NGINX, reason="nginx is not installed"),
+        lambda folder, **values: nginx(folder, http=NGINX_HTTP.format(**values)),
+        marks=needs_nginx,
         id="nginx",
     ),
     pytest.param(
-        (haproxy, HAPROXY_CONF),
-        marks=pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed"),
+        lambda folder, **values: haproxy(folder, HAPROXY_TEXT.format(**values)),
+        marks=needs_haproxy,
         id="haproxy",
     ),
 ]
@@ -90,30 +56,10 @@ PROXIES = [
 
 @contextlib.contextmanager
 def before(proxy, server, folder, keep_seconds):
-    """Run a proxy; gives the path of its socket."""
-    command, text = proxy
-    front = f"{folder}/front"
+    """Run a proxy; gives its address."""
     host, port = server.address
-    values = {"folder": folder, "front": front, "host": host, "port": port}
-    conf = folder / "conf"
-    conf.write_text(text.format(**values, keep_seconds=keep_seconds))
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen(command(conf), stdout=said, stderr=said)
-    try:
-        eventually(lambda: answers(front) or process.poll() is not None, "the proxy")
-        assert process.poll() is None, (folder / "said").read_text()
+    with proxy(folder, host=host, port=port, keep_seconds=keep_seconds) as [front]:
         yield front
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-
-
-def answers(front):
-    with socket.socket(socket.AF_UNIX) as sock:
-        if sock.connect_ex(front):
-            return False
-    with RawClient(front) as client:
-        return client.get("/").status == 200
 
 
 class Client:
