@@ -20,10 +20,12 @@ client, which has one CPU as well.  *floor* is a loop in C that knows nothing of
 ready-made bytes: what the kernel's part costs.
 """
 AFTERWARDS = """\
-*memory*: of all processes, a page that they share counted once.  *noise*: the largest less the
-smallest of the rounds, in percent of the median.  *others*: the share of the server's CPU that was
-somebody else's meanwhile; above some percent, latencies mean little.  Latencies of `pipelined` are
-of a whole write, those of `half` count from when a request was due.
+*of floor*: each round by that of the floor before it, of which the median counts.  *memory*: of all
+processes, a page that they share counted once.  *noise*: the largest less the smallest of the
+rounds, in percent of the median.  *others*: the share of the server's CPU that was somebody else's
+meanwhile; above some percent, latencies mean little, and a server that has its CPU for itself only
+at times finds more to do at once, which is cheaper.  Latencies of `pipelined` are of a whole write,
+those of `half` count from when a request was due.
 """
 
 
@@ -49,11 +51,24 @@ def summary(rounds: list[Round]) -> dict[str, float]:
     return {name: float(f"{value:.6g}") for name, value in found.items()}  # no more is known
 
 
+def summaries(found: dict[str, list[Round]]) -> dict[str, dict[str, float]]:
+    """One scenario: of each its rounds in short, and how it compares with the floor.
+
+    Each round with that of the floor just before: the machine itself is now faster, now slower.
+    """
+    short = {name: summary(rounds) for name, rounds in found.items()}
+    for name in short if "floor" in found else ():
+        pairs = zip(found[name], found["floor"], strict=True)
+        ratio = median(one.per_cpu_second / floor.per_cpu_second for one, floor in pairs)
+        short[name]["of_floor"] = round(ratio, 3)
+    return short
+
+
 def as_json(facts: dict, results: dict, failed: dict) -> str:
     """All that was measured."""
     scenarios = {
         scenario: {
-            "summary": {name: summary(rounds) for name, rounds in found.items()},
+            "summary": summaries(found),
             "failed": failed[scenario],
             "rounds": {
                 name: [round(one.per_cpu_second) for one in rounds]
@@ -81,8 +96,7 @@ def markdown(data: str) -> str:
 
 def table(scenario: Scenario, results: dict[str, list[Round]]) -> str:
     """One scenario, for the terminal."""
-    rows = _rows({name: summary(rounds) for name, rounds in results.items()})
-    return f"{scenario.name}: {scenario.what}\n{rows}\n"
+    return f"{scenario.name}: {scenario.what}\n{_rows(summaries(results))}\n"
 
 
 def _overview(facts: dict) -> str:
@@ -129,7 +143,6 @@ def _digits(one: dict[str, float]) -> int:
 def _rows(found: dict[str, dict[str, float]]) -> str:
     if not found:
         return "Nothing was measured."
-    floor = found.get("floor", {}).get("per_cpu_second")
     head = ["", "requests/CPU-s", "of floor", "requests/s", "p50 ms", "p99 ms", "memory MiB"]
     rows = [[*head, "noise", "others", "notes"]]
     for name, one in sorted(found.items(), key=lambda pair: -pair[1]["per_cpu_second"]):
@@ -140,7 +153,7 @@ def _rows(found: dict[str, dict[str, float]]) -> str:
             [
                 name,
                 f"{one['per_cpu_second']:,.0f}",
-                f"{one['per_cpu_second'] / floor:.2f}" if floor else "",
+                f"{one['of_floor']:.2f}" if "of_floor" in one else "",
                 f"{one['per_second']:,.0f}",
                 f"{one['p50_us'] / 1000:.2f}",
                 f"{one['p99_us'] / 1000:.2f}",
