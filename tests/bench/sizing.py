@@ -174,7 +174,7 @@ def text(found: Measured) -> str:
     share = min(1.0, found.two / found.one)  # noise can be more than the loss
     return f"""\
 {time.strftime("%Y-%m-%d")}, {facts["cpu"]}, {facts["cpus"]} CPUs, Linux {facts["kernel"]}, \
-Python {facts["python"]}:
+Python {facts["python"]}; measured by `nox -s bench -- sizing`:
 
 {measured_table(found)}
 

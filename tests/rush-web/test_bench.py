@@ -89,7 +89,7 @@ def test_table_of_all_routes(bench):
     ]
     assert "GET /bug" in said
     assert "it answers 500 Internal Server Error" in said
-    assert re.search(r"A CPU that does nothing else answers [0-9,]+ hellos a second\.", said)
+    assert re.search(r"A CPU that does nothing else answers about [0-9,]+ hellos a second\.", said)
     assert "this is no part" not in said
     assert "without access_log" in log
     assert "routes with parameters: /now/<number>" in log

@@ -18,6 +18,7 @@ PAGES = [
     *sorted(REPOSITORY.glob("docs/*.md")),
     *sorted(REPOSITORY.glob("packages/*/README.md")),
     *sorted(REPOSITORY.glob("packages/*/docs/**/*.md")),
+    *sorted(REPOSITORY.glob("packages/*/deploy/**/*.md")),
 ]
 COMING_FROM = REPOSITORY / "packages/rush-web/docs/coming-from.md"
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")

@@ -210,9 +210,9 @@ def _explained(rows: list[Row], cpus: int) -> Iterator[str]:
     hello, limits = rows[0], {row.limit() for row in rows if not row.failed}
     if not hello.failed and hello.cpu_each:
         could = 1 / hello.cpu_each
-        yield f"A CPU that does nothing else answers {could:,.0f} hellos a second."
+        yield f"A CPU that does nothing else answers about {_rounded(could)} hellos a second."
         if cpus > 1:
-            yield f"{cpus} workers on {cpus} CPUs answer about {could * cpus * 0.95:,.0f}."
+            yield f"{cpus} workers on {cpus} CPUs answer about {_rounded(could * cpus * 0.95)}."
     if any(row.own for row in rows):
         yield "yours: what your handler takes beyond hello, and its share of the whole."
     if "this client" in limits:
@@ -224,6 +224,11 @@ def _explained(rows: list[Row], cpus: int) -> Iterator[str]:
         )
     if "other work" in limits:
         yield "limited by other work: something else has the CPUs; look again when it has ended."
+
+
+def _rounded(number: float) -> str:
+    """To two digits: what was measured in some seconds is no better than that."""
+    return f"{float(f'{number:.2g}'):,.0f}"
 
 
 def _as_json(row: Row, hello: Row) -> dict[str, object]:
