@@ -77,6 +77,10 @@ class Run:
         """Have everything that the processes need, and run them; returns the exit status."""
         server = self._server
         context = None if server.certfile is None else make_context(server.certfile, server.keyfile)
+        if owner != Owner():
+            from .provisions import load_provisions  # for nobody else
+
+            load_provisions(tls=context is not None, development=server.development)
         if server.umask is not None:
             os.umask(server.umask)
         sockets = self._sockets(owner, upstream)

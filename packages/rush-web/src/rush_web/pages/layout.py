@@ -57,6 +57,13 @@ def part(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
 
 
+def read_parts() -> None:
+    """Read all files that `part` may be asked for: later they may be out of reach."""
+    for path in Path(__file__).parent.iterdir():
+        if path.suffix in (".css", ".js"):
+            part(path.name)
+
+
 @cache
 def _policy(style: str, *scripts: str) -> str:
     """Allow this style and these scripts, by their hashes, and nothing from anywhere else."""
