@@ -5,6 +5,7 @@ import random
 import re
 import resource
 import signal
+import time
 
 import pytest
 
@@ -166,6 +167,47 @@ def test_many_short_requests_are_not_one_long_one(serve):
     with program.client() as client:
         client.send(request("/short") * 100)  # 2 s of one client, in one turn of the loop
         assert [client.response().status for _ in range(100)] == [200] * 100
+    assert program.stop() == 0
+    assert str(program.log) == ""
+
+
+FIFO = """
+@server.get("/fifo")
+def fifo(request):
+    with open("fifo") as fifo:  # until the test writes
+        return fifo.read()
+"""
+
+
+def test_a_worker_that_is_stopped_at_work(serve, fifo):
+    """It is busy, whatever the reason is; an idle one is left alone."""
+    program = serve("worker_timeout=0.5", FIFO)
+    one, other = program.pids()
+    with hanging(program, "/fifo") as client:
+        fifo()
+        for pid in (one, other):
+            os.kill(pid, signal.SIGSTOP)
+        log = program.log.wait_for(" in fifo\n")  # the stack
+        assert re.search(r"is busy with one request .* it is in __main__.fifo, GET /fifo\n", log)
+        assert client.rest() == b""
+    eventually(lambda: program.children() - {one, other}, "another worker")
+    (idle,) = program.children() & {one, other}
+    os.kill(idle, signal.SIGCONT)
+    assert program.stop() == 0
+    assert str(program.log).count("worker_timeout") == 1
+
+
+def test_a_server_that_is_stopped_and_goes_on(serve, fifo):
+    """The time when the parent was stopped as well does not count: Ctrl-Z, a frozen container."""
+    program = serve("worker_timeout=0.5", FIFO)
+    with hanging(program, "/fifo") as client:
+        let_go = fifo()
+        program.kill_group(signal.SIGSTOP)
+        stopped = time.monotonic()
+        eventually(lambda: time.monotonic() - stopped > 1.5)
+        let_go("here")
+        program.kill_group(signal.SIGCONT)
+        assert client.response().body == b"here"
     assert program.stop() == 0
     assert str(program.log) == ""
 

@@ -15,6 +15,9 @@ _log = logging.getLogger("rush_web")
 
 # How often they are looked for; a parent that need not look sleeps.
 _LOOKS_SECONDS = 1.0
+# A look that comes so late: the parent was stopped, and its workers perhaps with it (Ctrl-Z, a
+# container that was frozen).  What they have not had, they cannot have taken too long.
+_OVERSLEPT_SECONDS = 1.0
 # SIGABRT lets a worker write down its stack, and die; within this.
 _ABORT_SECONDS = 1.0
 
@@ -36,13 +39,18 @@ class HungWatch:
         self._timeout = timeout
         self._workers = workers
         self._end = end
+        self._due = self._awake_since = time.monotonic()
 
     def look(self) -> None:
         """Look now, and again and again."""
+        now = time.monotonic()
+        if now - self._due > _OVERSLEPT_SECONDS:
+            self._awake_since = now
         for worker in self._workers():
             since = worker.slot.busy_since
-            seconds = time.monotonic() - since
-            if since and seconds > self._timeout and not worker.hung:
+            seconds = now - since
+            counted = now - max(since, self._awake_since)
+            if since and counted > self._timeout and not worker.hung:
                 worker.hung = True
                 _log.error(
                     "%s is busy with one request for %.1f s (worker_timeout is %g s):"
@@ -50,5 +58,8 @@ class HungWatch:
                     *(worker, seconds, self._timeout, doing(worker.slot) or "no request by now"),
                 )
                 worker.signal(signal.SIGABRT)
+                worker.signal(signal.SIGCONT)  # one that is stopped would not hear it
                 self._loop.call_later(_ABORT_SECONDS, partial(self._end, worker))
-        self._loop.call_later(min(_LOOKS_SECONDS, self._timeout / 4), self.look)
+        pause = min(_LOOKS_SECONDS, self._timeout / 4)
+        self._due = now + pause
+        self._loop.call_later(pause, self.look)
