@@ -1,10 +1,15 @@
 """Slots: what a process writes there, another one reads; also when the writer has died."""
 
 import os
+import zlib
 
 import pytest
 
-from rush_web.slots import FAILURES, PID, SLOT_BYTES, Slots
+from rush_web import blackbox, pending, ring
+from rush_web import slots as slots_module
+from rush_web.readings import other_layouts
+from rush_web.slots import FAILURES, LAYOUT, PID, SLOT_BYTES, OtherLayout, Slots
+from rush_web.top import NoServer, find
 from rush_web.worker import Worker
 
 
@@ -87,3 +92,49 @@ def test_slots_of_a_process_that_has_ended():
     assert not list(slots.in_use())
     assert slots.totals()[FAILURES] == 45
     assert len({slot.number for slot in own}) == 9
+
+
+def test_slots_of_another_version():
+    """As an older `rush top` sees a newer server: it says so, and not something wrong."""
+    slots = Slots(2)
+    slots._memory[:8] = b"rushweb1"
+    with pytest.raises(OtherLayout, match="layout is 'rushweb1', and this version reads 'rushweb"):
+        Slots.of_process(os.dup(slots.descriptor))
+    assert os.getpid() in other_layouts()
+    with pytest.raises(
+        NoServer, match=rf"^the server with pid {os.getpid()} is of another version"
+    ):
+        find(os.getpid())
+    slots._memory[:8] = LAYOUT
+    assert os.getpid() not in other_layouts()
+
+
+@pytest.mark.parametrize("count", [0, -1, 100_000])
+def test_a_number_of_slots_that_makes_no_sense(count):
+    with pytest.raises(ValueError, match=f"there can be 1 to 1024 slots, not {count}"):
+        Slots(count)
+
+
+def test_a_file_that_is_too_large_to_be_slots(tmp_path):
+    slots = Slots(1)
+    os.ftruncate(slots.descriptor, 10_000 * SLOT_BYTES)
+    with pytest.raises(ValueError, match="there can be 1 to 1024 slots, not 9998"):
+        Slots.of_process(slots.descriptor)
+
+
+def test_who_changes_the_layout_gives_it_another_name():
+    """If this fails, count `slots.LAYOUT` up, and write down the new pair."""
+    own = [name for name in vars(slots_module) if name.isupper() and name != "LAYOUT"]
+    places = [
+        (module.__name__, name, getattr(module, name))
+        for module, names in (
+            (slots_module, own),
+            (ring, ["RING", "_RING_AT"]),
+            (pending, ["MOST", "_PENDING_AT"]),
+            (blackbox, ["_NAME_AT", "_PICKED"]),
+        )
+        for name in sorted(names)
+    ]
+    records = [module._RECORD.format for module in (ring, pending)]
+    fingerprint = zlib.crc32(repr((places, records)).encode())
+    assert (LAYOUT, fingerprint) == (b"rushweb2", 3150003852), places

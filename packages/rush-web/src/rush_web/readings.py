@@ -20,6 +20,7 @@ from .slots import (
     PLACE,
     STARTED,
     TICKED,
+    OtherLayout,
     Slot,
     Slots,
 )
@@ -118,20 +119,39 @@ def percentile(latencies: Sequence[int], part: float) -> float | None:
 
 def servers() -> Iterator[Slots]:
     """The slots of every server that runs and that this user may look at."""
+    return (found for found in _all_found() if isinstance(found, Slots))
+
+
+def other_layouts() -> set[int]:
+    """The processes of servers that cannot be read: they run with another version of rush-web."""
+    return {found.parent for found in _all_found() if isinstance(found, OtherLayout)}
+
+
+def _all_found() -> Iterator[Slots | OtherLayout]:
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdecimal():
             with contextlib.suppress(OSError):
                 yield from _of_process(int(entry.name))
 
 
-def _of_process(pid: int) -> Iterator[Slots]:
+def _of_process(pid: int) -> Iterator[Slots | OtherLayout]:
     folder = f"/proc/{pid}/fd"
+    seen = set()  # mmap(2) of Python has a descriptor of its own
     for name in os.listdir(folder):
+        path = f"{folder}/{name}"
         with contextlib.suppress(OSError, ValueError):
-            if os.readlink(f"{folder}/{name}").startswith(f"/memfd:{NAME}"):
-                descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-                slots = Slots.of_process(descriptor)
-                slots.close()
-                if slots.parent == pid:  # its workers have it as well
-                    yield slots
-                    return
+            if os.readlink(path).startswith(f"/memfd:{NAME}"):
+                inode = os.stat(path).st_ino
+                found = None if inode in seen else _opened(path)
+                seen.add(inode)
+                if found is not None and found.parent == pid:  # its workers have it as well
+                    yield found
+
+
+def _opened(path: str) -> Slots | OtherLayout:
+    try:
+        slots = Slots.of_process(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OtherLayout as error:
+        return error
+    slots.close()
+    return slots

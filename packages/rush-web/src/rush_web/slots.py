@@ -78,12 +78,27 @@ STARTING, READY, DRAINING = 0, 1, 2
 # A reading that meets the parent at work is made again, so often at most.
 _READINGS = 100
 
+LAYOUT = b"rushweb2"
+"""The first bytes; counted up when anything is moved.  These and the number of the parent, which
+comes next, stay where they are."""
+
 # Numbers of `Slots`
-_MAGIC = int.from_bytes(b"rushweb1", "little")
-_FIRST, _PARENT, _PHASE, _WANTED, _VERSION, _BEGAN = range(6)
+_PARENT, _PHASE, _WANTED, _VERSION, _BEGAN = range(1, 6)
 _ADDRESS, _ADDRESS_BYTES = 128, 256
 _RESTARTS, _PLACES = 1024, 256
 _USED, _MOST = 3072, 1024  # a byte for each slot: a look at a page would make it take memory
+
+
+class OtherLayout(ValueError):
+    """The slots are of a version of this package that has them in another order."""
+
+    def __init__(self, layout: bytes, parent: int) -> None:
+        super().__init__(
+            f"these are the slots of another version of rush-web: their layout is "
+            f"{layout.decode('ascii', 'replace')!r}, and this version reads {LAYOUT.decode()!r}"
+        )
+        self.parent = parent
+        """The process that has made them."""
 
 
 class Slot:
@@ -112,14 +127,16 @@ class Slots:
     """So many slots, shared with every process that is forked from now on.
 
     `descriptor`: not new ones, but those of another process; see `of_process`.
+    Raises `ValueError` for a number that makes no sense.
     """
 
     def __init__(self, count: int, *, descriptor: int | None = None, writable: bool = True) -> None:
-        assert count <= _MOST
         size = (count + 2) * SLOT_BYTES
         self.descriptor = os.memfd_create(NAME) if descriptor is None else descriptor
         """For the program that comes next; open as long as this object is used."""
         try:
+            if not 1 <= count <= _MOST:
+                raise ValueError(f"there can be 1 to {_MOST} slots, not {count}")
             if descriptor is None:
                 os.ftruncate(self.descriptor, size)
             access = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
@@ -137,23 +154,23 @@ class Slots:
         if descriptor is None:
             self._numbers[_PARENT] = os.getpid()
             self._numbers[_BEGAN] = int(time.time())
-            self._numbers[_FIRST] = _MAGIC
+            self._memory[:8] = LAYOUT
 
     @classmethod
     def of_process(cls, descriptor: int, *, writable: bool = False) -> "Slots":
         """Those that the descriptor of a memfd has; it is theirs from now on.
 
-        Raises `ValueError` if it has none.
+        Raises `OtherLayout` for those of another version, `ValueError` if it has none.
         """
-        count = os.fstat(descriptor).st_size // SLOT_BYTES - 2
-        if count < 1:
+        head = os.pread(descriptor, 16, 0)
+        layout, parent = head[:8], int.from_bytes(head[8:], "little")
+        if layout != LAYOUT:
             os.close(descriptor)
+            if layout[:4] == LAYOUT[:4]:
+                raise OtherLayout(layout, parent)
             raise ValueError("these are no slots")
-        slots = cls(count, descriptor=descriptor, writable=writable)
-        if slots._numbers[_FIRST] != _MAGIC:
-            slots.close()
-            raise ValueError("these are the slots of another version")
-        return slots
+        count = os.fstat(descriptor).st_size // SLOT_BYTES - 2
+        return cls(count, descriptor=descriptor, writable=writable)
 
     def close(self) -> None:
         """Close the descriptor; what was read before can be read still."""

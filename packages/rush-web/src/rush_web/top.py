@@ -18,7 +18,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .paint import BOLD, DIM, RED, YELLOW, Paint, cut
-from .readings import PHASES, Reading, WorkerReading, percentile, read, servers
+from .readings import (
+    PHASES,
+    Reading,
+    WorkerReading,
+    other_layouts,
+    percentile,
+    read,
+    servers,
+)
 from .slots import LATENCY_COUNT, Slots
 from .units import shown_age, shown_seconds
 
@@ -29,6 +37,8 @@ _ONCE_SECONDS = 1.2
 _IDLE_SECONDS = 2.5
 # How long a worker may be busy with one request before it is shown in another colour.
 _SLOW_SECONDS, _HUNG_SECONDS = 1.0, 10.0
+
+_ANOTHER = "another version of rush-web: look at it with the `rush` that it runs with"
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
@@ -100,9 +110,16 @@ def find(which: int | None = None) -> Slots:
     found = [one for one in running if which is None or which in (*_processes(one), _port(one))]
     if len(found) == 1:
         return found[0]
+    others = other_layouts()
+    if which in others or (others and not running):
+        pids = " and ".join(map(str, [which] if which in others else sorted(others)))
+        raise NoServer(f"the server with pid {pids} is of {_ANOTHER}")
     if not running:
         raise NoServer("no server of this user is running")
-    names = "\n".join(f"  rush top {one.parent}    {one.address}" for one in running)
+    names = "\n".join(
+        [f"  rush top {one.parent}    {one.address}" for one in running]
+        + [f"  pid {pid} is of {_ANOTHER}" for pid in sorted(others)]
+    )
     what = "several servers are" if found else f"no server has port or pid {which}: these are"
     raise NoServer(f"{what} running\n{names}")
 
