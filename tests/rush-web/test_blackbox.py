@@ -130,6 +130,22 @@ def test_each_request_of_a_turn_has_its_own_beginning(tmp_path):
     assert seen == sorted(seen)
 
 
+def test_a_file_that_was_ready_and_is_not(tmp_path):
+    """What is too large for memory is sent by who found it, also when its path is known."""
+    (tmp_path / "large.bin").write_bytes(bytes(2 << 20))
+    with (
+        Boxed(tmp_path, Route("/", lambda request: "ok"), files="/") as boxed,
+        boxed.client() as client,
+    ):
+        for path in ("/large.bin", "/", "/large.bin"):
+            assert client.get(path).status == 200
+            eventually(lambda: doing(boxed.slot) is None)
+            boxed.slot.times[0] = 1.0
+            if path == "/large.bin":
+                assert str(doing(boxed.slot)) == "static file, GET /large.bin"
+            boxed.slot.times[0] = 0.0
+
+
 def test_slow_requests_have_counters_of_their_own(tmp_path):
     going = threading.Event()
 

@@ -175,6 +175,8 @@ class HandlersManager:
                 if sender(conn, method, headers):
                     return
                 methods = self._if_unready
+                if self._box is not None and method in methods:
+                    self._box.picked(methods[method])
             elif self._asked is not None and not self._static.covers(path):
                 try:
                     self._asked(body, conn, protocol, method, path, query, headers)

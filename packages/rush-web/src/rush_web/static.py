@@ -39,7 +39,7 @@ class StaticFiles:
         ready: Ready,
         listing: bool = False,
     ) -> None:
-        self.methods: dict[str, Handler] = dict.fromkeys(("GET", "HEAD"), self._answer)
+        self.methods: dict[str, Handler] = dict.fromkeys(("GET", "HEAD"), self._static_file)
         self._loader = loader
         self._http_server = http_server
         self._files = files
@@ -81,7 +81,7 @@ class StaticFiles:
         headers = (*page.headers, ("Cache-Control", "no-cache"))
         request.response(page.text, headers=headers, content_type=HTML)
 
-    def _answer(self, request: Request) -> None:
+    def _static_file(self, request: Request) -> None:
         """Answer with the file at the path of the request: a handler."""
         path = request.path
         try:
