@@ -361,6 +361,36 @@ def test_log_files_that_were_moved_away(serve, everyones, user):
     assert program.stop() == 0
 
 
+@pytest.mark.parametrize("user", ["", pytest.param("user='nobody',", marks=root_only)])
+def test_a_folder_of_logs_that_is_gone(serve, everyones, user):
+    """Serving goes on, and so do reloads; who opens the log anew when it is back, has it again."""
+    folder = everyones / "logs"
+    folder.mkdir()
+    program = serve(f"{user} access_log='{folder}/access', access_format='json'")
+    assert program.get("/pid").status == 200
+    eventually((folder / "access").read_text, "a line")
+    shutil.rmtree(folder)
+    program.kill(signal.SIGUSR1)
+    words = "the access log cannot be opened anew, the old one stays: [Errno 2] No such file"
+    program.log.wait_for(words, 3)
+    program.kill(signal.SIGHUP)
+    program.output.wait_for("with 2 workers.\n", 2)
+    program.log.wait_for("its lines go to the standard error until it is opened anew: [Errno 2] No")
+    # Not the first one, perhaps: an old worker may still have been there.
+    eventually(lambda: program.get("/pid") and '"path": "/pid"' in str(program.log), "a line")
+    program.kill(signal.SIGHUP)  # once more, from a program that has none either
+    program.output.wait_for("with 2 workers.\n", 3)
+    folder.mkdir()
+    program.kill(signal.SIGUSR1)
+
+    def logs():
+        assert program.get("/pid").status == 200
+        return (folder / "access").exists() and (folder / "access").read_text()
+
+    eventually(logs, "a line")
+    assert program.stop() == 0
+
+
 # Workers that are worn
 
 

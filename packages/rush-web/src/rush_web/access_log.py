@@ -45,6 +45,8 @@ class AccessLog:
     the file.  `template`: see `lines_maker`.
     Made, and its file opened, in the parent; `start` is for each worker.
     Raises `OSError` if the file cannot be opened, `ValueError` for a format that makes no sense.
+    With `in_need`, what cannot go to the file goes to the standard error until `reopen`: a reload
+    is not to fail for it.
     """
 
     def __init__(
@@ -52,13 +54,25 @@ class AccessLog:
         target: "str | os.PathLike[str] | bool",
         template: str = "combined",
         owner: tuple[int, int] = (-1, -1),
+        *,
+        in_need: bool = False,
     ) -> None:
         lines_maker(template, 0)
         self._template = template
         self._path = None if isinstance(target, bool) or target == STDOUT else os.fspath(target)
         self._sink: Sink | None = None
         if self._path is not None:
-            self._sink = Sink(_opened(self._path, owner))
+            try:
+                self._sink = Sink(_opened(self._path, owner))
+            except OSError as error:
+                if not in_need:
+                    raise
+                _log.error(
+                    "the access log cannot be opened,"
+                    " its lines go to the standard error until it is opened anew: %s",
+                    error,
+                )
+                self._sink = Sink(os.dup(2))
         elif not isinstance(target, bool):
             self._sink = Sink(os.dup(1))
 

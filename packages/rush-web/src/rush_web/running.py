@@ -87,7 +87,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.callback(sockets.files.remove)
             stack.callback(sockets.close)
-            access_log = self._access_log(stack, owner)
+            access_log = self._access_log(stack, owner, is_reload=upstream is not None)
             banner = Banner(facts_of(server, sockets, self.loader))
             if server.pid_file is not None and upstream is None:
                 stack.enter_context(PidFile(server.pid_file))
@@ -119,11 +119,15 @@ class Run:
             owner=owner[:2],
         )
 
-    def _access_log(self, stack: contextlib.ExitStack, owner: Owner) -> AccessLog | None:
+    def _access_log(
+        self, stack: contextlib.ExitStack, owner: Owner, *, is_reload: bool
+    ) -> AccessLog | None:
         server = self._server
         if not server.access_log:
             return None
-        access_log = AccessLog(server.access_log, server.access_format, owner[:2])
+        access_log = AccessLog(
+            server.access_log, server.access_format, owner[:2], in_need=is_reload
+        )
         stack.callback(access_log.close)
         also_reopened.append(access_log.reopen)
         stack.callback(also_reopened.remove, access_log.reopen)
