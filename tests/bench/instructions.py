@@ -23,16 +23,26 @@ import tempfile
 from functools import partial
 
 HTTP = """
-from rush_http import HttpServer
+from rush_http import HttpServer, NotFound
 def hello(body, conn, protocol, method, path, query, headers):
-    server.respond(conn, b"Hello, World!")
+    if path.startswith("/missing"):
+        raise NotFound
+    server.respond(conn, body or b"Hello, World!")
 server = HttpServer(("127.0.0.1", 0), 100, hello)
 """
 APPLICATION = """
 from rush_http import HttpServer
 server = HttpServer(("127.0.0.1", 0))
+TEXT = "Content-Type", "text/plain"
 def hello(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    if environ["REQUEST_METHOD"] == "POST":
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [TEXT, ("Content-Length", str(len(body)))])
+        return [body]
+    if environ["PATH_INFO"].startswith("/missing"):
+        start_response("404 Not Found", [TEXT, ("Content-Length", "14")])
+        return [b"404 Not Found\\n"]
+    start_response("200 OK", [TEXT, ("Content-Length", "13")])
     return [b"Hello, World!"]
 """
 WSGI = f"""
@@ -60,7 +70,10 @@ def user(request):
 def ten(request):
     fields = dict(id=7, name="Ada", mail="ada@example.org", active=True, score=9.75, city="London")
     request.response_json(fields | dict(tags=["a", "b"], age=36, boss=None, since="1842-10-18"))
-routes = Route("/", hello), Route("/hello", query), Route("/user/<id>", user), Route("/json", ten)
+def echo(request):
+    request.response(request.body, content_type="application/octet-stream")
+routes = [Route("/", hello), Route("/hello", query), Route("/user/<id>", user), Route("/json", ten)]
+routes += [Route("/echo", echo, {{"POST"}})]
 redirects = {{"/easter": ("/", 301)}}
 loader = Loader(sys.argv[1])
 manager = HandlersManager(routes, {{}}, redirects, loader, server, files="/static/")
@@ -119,6 +132,8 @@ BROWSER = (
     b"Connection: keep-alive\r\nCookie: session=%d; theme=dark\r\n"
     b"traceparent: 00-%d-01\r\nSec-Fetch-Mode: navigate\r\n\r\n"
 )
+# Neither is a body like the one before, nor as long.
+POST = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:9090\r\nContent-Length: %d\r\n\r\n%b"
 PAGE = b"/static/page.jpg"  # a page is compressed first, in a thread that would be counted
 NUMBERS = itertools.count(1_000_000)
 DEPTH = 16
@@ -133,9 +148,17 @@ SCENARIOS = {
     "static": lambda has: ASK % (PAGE, b""),
     "304": lambda has: ASK % (PAGE, has),
     "json": lambda has: ASK % (b"/json", b""),
+    "missing": lambda has: ASK % (b"/missing/%d" % next(NUMBERS), b""),
+    "post": lambda has: post(next(NUMBERS)),
 }
 CONNECTIONS = 16
 WARM, COUNTED = 20, 100  # writes of each connection
+
+
+def post(number):
+    """A request with a body of 1 KiB or a little more."""
+    body = b"%d" % number * 146 + b"." * (2 + number % 100)
+    return POST % (len(body), body)
 
 
 def answer(sock, data):
@@ -153,13 +176,17 @@ def answer(sock, data):
     return found
 
 
-def ask(socks, times, write, answer_bytes):
-    """Write on every connection so many times, and read the answers."""
+def ask(socks, times, write, extra_bytes):
+    """Write on every connection so many times, and read the answers.
+
+    Each has `extra_bytes` more than what was written.
+    """
     for _ in range(times):
-        for sock in socks:
-            sock.sendall(write())
-        for sock in socks:
-            missing = answer_bytes
+        writes = [write() for _ in socks]
+        for sock, data in zip(socks, writes, strict=True):
+            sock.sendall(data)
+        for sock, data in zip(socks, writes, strict=True):
+            missing = len(data) + extra_bytes
             while missing:
                 missing -= len(sock.recv(missing))
 
@@ -178,9 +205,10 @@ def count(layer, scenario, folder):
         write = partial(SCENARIOS[scenario], b"If-None-Match: %b\r\n" % etag[1] if etag else b"")
         one = write()
         answer_bytes = len(answer(socks[0], one[: len(one) // depth])) * depth
-        ask(socks, WARM, write, answer_bytes)
+        extra_bytes = answer_bytes - len(one)
+        ask(socks, WARM, write, extra_bytes)
         switch(process, "on")
-        ask(socks, COUNTED, write, answer_bytes)
+        ask(socks, COUNTED, write, extra_bytes)
         switch(process, "off")
         for sock in socks:
             sock.close()
