@@ -10,6 +10,7 @@ import pytest
 import certificates
 import rawclient
 import wsgi_apps
+from properties import served
 from receivers import Uploads
 from rush_http import END, Head, HttpError, HttpServer, Memo, RequestParser
 
@@ -76,9 +77,9 @@ class Served:
         self._parser = parser
 
     def feed(self, piece):
-        head = self._parser.whole(piece)
-        if head is not None:
-            yield from (head, END)
+        events = served(self._parser, piece)
+        if events is not None:
+            yield from events
             return
         events = self._parser.feed(piece)
         while True:
@@ -88,6 +89,9 @@ class Served:
             if event is None:
                 return
             yield event
+            body = self._parser.whole_body() if isinstance(event, Head) else None
+            if body is not None:
+                yield from (body, END) if body else (END,)
 
 
 def as_served(pieces, limits=None):

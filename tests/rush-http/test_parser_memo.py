@@ -69,6 +69,53 @@ def test_whole_gives_nothing_while_something_is_unfinished(before):
     assert parser.whole(get(b"X: new")) is None
 
 
+def post(body, target=b"/", more=b"", length=None):
+    length = b"%d" % len(body) if length is None else length
+    lines = b"Host: a\r\nContent-Length: %b\r\n%b\r\n" % (length, more)
+    return b"POST %b HTTP/1.1\r\n%b%b" % (target, lines, body)
+
+
+def test_whole_with_body_gives_a_request_with_its_body():
+    parser = RequestParser(memo=Memo())
+    for number, more in itertools.product(range(1, 20), [b"", b"X: y\r\nZ: \xff\r\n"]):
+        body = b"\r\n\r\n" * number
+        wire = post(body, b"/%d?q=%d" % (number, number), more, b"%03d" % len(body))
+        assert parser.whole(wire) is None
+        head, found = parser.whole_with_body(wire)
+        assert found == body
+        assert parser.clean
+        assert [(head, found)] == [tuple(heard(RequestParser().feed, [wire])[0][:2])]
+        assert head.headers["content-length"] == f"{len(body):03d}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        post(b"body")[:-1], post(b"body") + b"x", post(b"body") * 2, post(b"body") + get(),
+        post(b"body", length=b"+4"), post(b"body", length=b"4 4"), post(b"body", length=b"4,4"),
+        post(b"body", length=b"0_4"), post(b"body", length=b""), post(b"body", length=b"\xb2"),
+        post(b"body", length=b"0" * 20 + b"4"), post(b"body", more=b"Content-Length: 4\r\n"),
+        post(b"body", more=b"Transfer-Encoding: chunked\r\n"), post(b"body", more=b"X: \0\r\n"),
+        post(b"body", more=b"Expect: 100-continue\r\n"), post(b"body", b"/%"), post(b"body", b"/ "),
+        post(b"body", b"/#"), post(b"body", b"*"), post(b"body", b""), post(b"body", b"/\r\nX: y"),
+        b"\r\n" + post(b"body"), post(b"b" * 1001), post(b"body", b"/" + b"x" * 300),
+        post(b"body").replace(b"1.1", b"1.2"), post(b"body").replace(b"\r\n", b"\n"), b"P", b"POST",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("before", [0, 1, 5], ids=["first", "second", "later"])
+def test_whole_with_body_gives_nothing_else(before, data):
+    limits = Limits(body_bytes=1000, request_line_bytes=200)
+    parser = RequestParser(limits, memo=Memo())
+    for number in range(before):
+        assert parser.whole_with_body(post(b"x" * 4 + b"y" * number)) is not None
+    found = parser.whole_with_body(data)
+    plain = heard(RequestParser(limits).feed, [data])
+    if found is None:
+        assert heard(parser.feed, [data]) == plain
+    else:  # what a length of 20 digits, say, means to the plain path
+        assert plain == ([*found, END], None)
+
+
 def test_whole_gives_nothing_while_requests_wait():
     parser = RequestParser(memo=Memo())
     iterator = parser.feed(get() * 3)

@@ -35,6 +35,22 @@ def test_in_pieces(uploads):
     assert uploads.server.bodies_bytes == 0
 
 
+@pytest.mark.parametrize("cut", [0, 5, -1], ids=["at once", "in its head", "in its body"])
+def test_not_asked_about_what_is_small(uploads, cut):
+    uploads.server.unasked_bytes = 3
+    with RawClient(uploads.address) as client:
+        for number, body in enumerate([b"ab", b"abc", b"abcd", b"x", b"ab"]):
+            wire = put(f"/{number}", body=body)
+            client.send(wire[:cut])
+            client.send(wire[cut:])
+            said = b"4" if len(body) > 3 else b"/%d %b" % (number, body)
+            assert client.response().body == said
+        client.send(put("/", CHUNKED) + b"1\r\nx\r\n0\r\n\r\n")
+        assert client.response().body == b"1"
+    assert uploads.asked == ["/2", "/"]
+    assert uploads.server.bodies_bytes == 0
+
+
 def test_pieces_come_as_they_arrive(uploads):
     with RawClient(uploads.address) as client:
         client.send(put("/", "Content-Length: 6"))

@@ -42,6 +42,15 @@ def heard(feed, pieces):
     return found, None
 
 
+def served(parser, piece):
+    """The events of a piece that goes the short way of a server, or ``None``."""
+    head = parser.whole(piece)
+    if head is not None:
+        return [head, END]
+    found = parser.whole_with_body(piece)
+    return None if found is None else [found[0], *filter(None, found[1:]), END]
+
+
 def observed(parser, pieces, *, short=False, body_bytes=None):
     """Feed `pieces`: the messages, what is unfinished, the refusal; in a form to compare.
 
@@ -53,8 +62,7 @@ def observed(parser, pieces, *, short=False, body_bytes=None):
     try:
         for piece in pieces:
             fed += len(piece)
-            head = parser.whole(piece) if short else None
-            for event in [head, END] if head is not None else parser.feed(piece):
+            for event in (served(parser, piece) if short else None) or parser.feed(piece):
                 events += 1
                 if event is END:
                     messages.append(current)
@@ -118,6 +126,8 @@ def neighbours(wire):
         wire.replace(b"\r\n", b"\n", 1),
         wire.replace(b": ", b":", 1),
         wire.replace(b"1", b"2"),
+        wire.replace(b"0", b"1"),
+        wire.replace(b" /", b" /other", 1),
         wire[:-1],
         wire[:-2] + b"\r\n",
     ]
@@ -151,6 +161,10 @@ def other_ways(wire, limits):
         parser = RequestParser(limits, memo=memo)
         yield "met elsewhere", observed(parser, split(wire))
     yield "as served", observed(RequestParser(limits, memo=memo), [wire], short=True)
+    parser = RequestParser(limits, memo=memo)
+    for _ in range(3):  # what is learned of the first is used for the others
+        if parser.clean:
+            yield "again and again", observed(parser, [wire], short=True)
     memo = Memo()
     for near in neighbours(wire):
         observed(RequestParser(limits, memo=memo), [near])

@@ -51,6 +51,7 @@ _log = logging.getLogger("rush_http")
 
 _NO_ENVIRON: Final[dict[str, Any]] = {}
 
+_G = ord("G")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # A body that was answered without being asked for is read to its end, if it has no more than this.
@@ -92,7 +93,7 @@ class Exchange(Outgoing):
         head = exchange.parser.whole(data) if exchange.phase is IDLE else None
         if head is None:
             if data:
-                exchange.feed(conn, data)
+                exchange._receive_more(conn, data)
             return
         # The short way of one request without a body; `feed` is its plain twin.  To do what
         # `dispatch` does here takes 500 instructions less (tests/bench/instructions.py).
@@ -111,6 +112,22 @@ class Exchange(Outgoing):
         unsettled = exchange.head is not None or exchange.phase is not IDLE
         if unsettled or exchange.connection_line is CLOSE:
             exchange._settle(conn)
+
+    def _receive_more(self, conn: Connection, data: bytes) -> None:
+        """Go on with what is no request without a body."""
+        # What begins as GET does, is a part of one, or several.
+        if self.phase is IDLE and data[0] != _G:
+            found = self.parser.whole_with_body(data)
+            if found is not None:
+                # The short way of one request that is there with its body.
+                server = self.server
+                head, body = found
+                if (
+                    server.on_head_complete is None or len(body) <= server.unasked_bytes
+                ) and server.bodies_bytes + len(body) <= server.limits.bodies_bytes:
+                    self.dispatch(conn, head, body)
+                    return
+        self.feed(conn, data)
 
     def feed(self, conn: Connection, data: bytes) -> None:
         """Answer every complete request in `data`, in order, and write the answers together."""
@@ -137,7 +154,7 @@ class Exchange(Outgoing):
     def _take(self, conn: Connection, data: bytes) -> None:
         """Go through the events in `data`, until something has to be waited for."""
         parser = self.parser
-        events = parser.feed(data)
+        parser.feed(data)
         if self._is_held(conn):
             return
         while True:
@@ -147,7 +164,7 @@ class Exchange(Outgoing):
                 self.dispatch(conn, head, b"")
                 if self.phase is not IDLE or self.client_is_behind(conn) or conn.fileno() < 0:
                     return
-            event = next(events, None)
+            event = parser.next_event()
             if event is None:
                 return
             self._handle(conn, event)
@@ -193,11 +210,18 @@ class Exchange(Outgoing):
         self.phase = BODY
         self.since = now = server.epoll.loop.now
         limit: int | None = server.limits.body_bytes
-        if server.on_head_complete is not None:
+        if server.on_head_complete is not None and (
+            head.chunked or head.content_length > server.unasked_bytes
+        ):
             limit = self._show(conn, head)
         if limit is not None:
-            self.upload = WholeBody(server, now, self.head is None)
+            self.upload = whole = WholeBody(server, now, self.head is None)
             self.parser.limit_body(limit)  # refused before 100 Continue
+            body = self.parser.whole_body()
+            if body is not None:
+                whole.piece(body)
+                self._message_complete(conn)
+                return
         elif self.head is None:
             return  # answered already
         if head.expects_continue and not self.parser.buffered:

@@ -92,6 +92,9 @@ class HttpServer(Answers):
         self.limits = limits = limits or Limits()
         self.on_message_complete: OnMessageComplete = on_message_complete or _nobody
         self.on_head_complete = on_head_complete
+        self.unasked_bytes = 0
+        """`on_head_complete` is not asked about bodies up to this, if their length is announced:
+        they come whole."""
         self.epoll = EpollServer(
             sock,
             max_conns,

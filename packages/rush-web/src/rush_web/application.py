@@ -39,6 +39,7 @@ class Application:
         app = server.wsgi
         assert app is not None
         limit = server.limits.body_bytes
+        self._http_server = http_server
         self.asked = wsgi = WsgiApp(
             app,  # type: ignore[arg-type]
             http_server,
@@ -84,6 +85,8 @@ class Application:
         ``may_be_others(path)``: whether something else may answer there.
         """
         wsgi = self.asked
+        if others is None:
+            self._http_server.unasked_bytes = wsgi.whole_bytes
 
         def on_head_complete(conn: "Connection", head: Head) -> BodyReceiver | int | None:
             if may_be_others(head.path):

@@ -26,9 +26,6 @@ from .started import StartedMemo
 if TYPE_CHECKING:
     from ..server import HttpServer, OnMessageComplete
 
-WHOLE_BYTES: Final = 16 * 1024
-"""A body up to this is taken whole; larger ones, and chunked ones, are streamed or spooled."""
-
 BODY_BYTES: Final = 1 << 30
 """The largest body by default: it goes to a file or to who reads it, not into memory."""
 
@@ -54,6 +51,9 @@ class WsgiApp:
     threads are made when they are needed.
     Raises `ValueError` for `threads` below 0, and for a `script_name` that is no path.
     """
+
+    whole_bytes: Final = 16 * 1024
+    """A body up to this is taken whole; larger ones, and chunked ones, are streamed or spooled."""
 
     def __init__(
         self,
@@ -102,6 +102,7 @@ class WsgiApp:
         if install:
             http_server.on_message_complete = self.__call__  # bound: 1,200 instructions less
             http_server.on_head_complete = self.on_head_complete
+            http_server.unasked_bytes = self.whole_bytes
 
     def __call__(
         self,
@@ -159,7 +160,7 @@ class WsgiApp:
 
     def on_head_complete(self, conn: Connection, head: Head) -> BodyReceiver | None:
         """Take a body that is not small: ``http_server.on_head_complete``."""
-        if not head.chunked and head.content_length <= WHOLE_BYTES:
+        if not head.chunked and head.content_length <= self.whole_bytes:
             return None
         handle = partial(self._handle_large, conn, head)
         if not self._threads:
