@@ -7,19 +7,22 @@ LAYER is ``http``, ``wsgi``, ``web``, ``box`` (with the black box as well, as ea
 combined format), ``application`` (the application of ``wsgi`` behind all that a worker of ``rush
 wsgi`` has).  SCENARIO is one of `SCENARIOS`, or ``all``; ``plaintext`` if none is named.
 
-Counted by valgrind (Debian: valgrind) while 16 keep-alive connections ask; starting and ending do
-not count, nor does the kernel's part.  Two runs differ by 200: how malloc(3) finds room for what
-recv(2) returns changes with whatever else was allocated.
+Counted by valgrind (Debian: valgrind) while 16 keep-alive connections ask; ``close`` and
+``late`` take a new connection for each request: what is asked is there when it is accepted, or
+comes later.  Starting and ending do not count, nor does the kernel's part.  Two runs differ by 200:
+how malloc(3) finds room for what recv(2) returns changes with whatever else was allocated.
 """
 
 import itertools
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
 
 HTTP = """
@@ -136,6 +139,7 @@ BROWSER = (
 POST = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:9090\r\nContent-Length: %d\r\n\r\n%b"
 PAGE = b"/static/page.jpg"  # a page is compressed first, in a thread that would be counted
 NUMBERS = itertools.count(1_000_000)
+CLOSE = b"Connection: close\r\n"
 DEPTH = 16
 # By name: makes what a connection writes at a time, of the lines that say what it has already.
 SCENARIOS = {
@@ -150,9 +154,12 @@ SCENARIOS = {
     "json": lambda has: ASK % (b"/json", b""),
     "missing": lambda has: ASK % (b"/missing/%d" % next(NUMBERS), b""),
     "post": lambda has: post(next(NUMBERS)),
+    "close": lambda has: ASK % (b"/", CLOSE),
+    "late": lambda has: ASK % (b"/", CLOSE),
 }
 CONNECTIONS = 16
 WARM, COUNTED = 20, 100  # writes of each connection
+ACCEPTED_SECONDS = 0.1  # after which a server that valgrind runs has accepted those that wait
 
 
 def post(number):
@@ -191,6 +198,23 @@ def ask(socks, times, write, extra_bytes):
                 missing -= len(sock.recv(missing))
 
 
+def ask_anew(times, port, pid, write, late):
+    """As `ask`, but each write has a connection of its own, which the server closes."""
+    for _ in range(times):
+        if not late:
+            os.kill(pid, signal.SIGSTOP)
+        socks = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+        if late:
+            time.sleep(ACCEPTED_SECONDS)
+        for sock in socks:
+            sock.sendall(write())
+        os.kill(pid, signal.SIGCONT)
+        for sock in socks:
+            with sock:
+                while sock.recv(65536):
+                    pass
+
+
 def count(layer, scenario, folder):
     """Instructions for one request."""
     log = folder / "log"
@@ -205,10 +229,14 @@ def count(layer, scenario, folder):
         write = partial(SCENARIOS[scenario], b"If-None-Match: %b\r\n" % etag[1] if etag else b"")
         one = write()
         answer_bytes = len(answer(socks[0], one[: len(one) // depth])) * depth
-        extra_bytes = answer_bytes - len(one)
-        ask(socks, WARM, write, extra_bytes)
+        if scenario in ("close", "late"):
+            late = scenario == "late"
+            asks = partial(ask_anew, port=port, pid=process.pid, write=write, late=late)
+        else:
+            asks = partial(ask, socks, write=write, extra_bytes=answer_bytes - len(one))
+        asks(WARM)
         switch(process, "on")
-        ask(socks, COUNTED, write, extra_bytes)
+        asks(COUNTED)
         switch(process, "off")
         for sock in socks:
             sock.close()
