@@ -14,7 +14,7 @@ from .drivers import Attended, Driver, Readiness
 from .errands import OnChange
 from .file import File, open_descriptor
 from .forks import tell_of_forks
-from .inotify import INotify
+from .inotify import INotify, PromptINotify
 from .options import Options
 from .reader import MAX_FILE_BYTES, checked_path
 from .store import Stats
@@ -60,7 +60,7 @@ class AutoUpdatingCache:
         companions: tuple[str, ...] = (),
         prepare: Callable[[File], File] | None = None,
         threaded: bool = True,
-        inotify: Callable[[], INotify] = INotify,
+        inotify: Callable[[], INotify] = PromptINotify,
     ) -> None:
         options = Options(
             max_bytes=max_bytes,

@@ -102,8 +102,8 @@ class Updater:
                 seconds = self._step()
                 if not self.stopping:
                     # Rounded up: a millisecond too early would be a step for nothing.
-                    poller.poll(None if seconds is None else int(seconds * 1000) + 1)
-                    with suppress(BlockingIOError):
+                    ready = poller.poll(None if seconds is None else int(seconds * 1000) + 1)
+                    if any(descriptor == self._bell for descriptor, _ in ready):
                         os.eventfd_read(self._bell)
         except Exception:
             logger.exception("The thread that keeps cached files fresh failed")

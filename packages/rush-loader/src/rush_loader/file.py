@@ -122,20 +122,25 @@ def open_descriptor(path: str) -> int:
     Raises `FileNotFound` for whatever is not a regular file that may be read, and any other
     `OSError` as it is.  It never waits for a FIFO or a device.
     """
+    return open_regular(path)[0]
+
+
+def open_regular(path: str) -> tuple[int, os.stat_result]:
+    """`open_descriptor`, and what `os.fstat` says of it."""
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
         raise absent(path, error) from error
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
             raise IsDirectory(path, "a directory")
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(status.st_mode):
             raise FileNotFound(path, "not a regular file")
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, status
 
 
 # Time stamps are as coarse as the kernel's tick (4 ms) on most file systems, and 2 s on FAT:

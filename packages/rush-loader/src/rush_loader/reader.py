@@ -14,7 +14,7 @@ from time import time_ns
 
 from .descriptors import Descriptor
 from .errors import FileNotFound
-from .file import File, new_file, open_descriptor
+from .file import File, new_file, open_regular
 
 logger = logging.getLogger("rush_loader")
 
@@ -104,9 +104,8 @@ def checked_path(path: str) -> str:
 
 def _read_once(path: str, max_bytes: int, known: File | None, keep_open: bool) -> tuple[File, bool]:
     now_ns = time_ns()
-    number = open_descriptor(path)
+    number, before = open_regular(path)
     descriptor = Descriptor(number)  # closes it, when nobody refers to it
-    before = os.fstat(number)
     place = _place(number)
     if known is not None and _still(known, before, place):
         return known, True
