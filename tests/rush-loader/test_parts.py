@@ -1,11 +1,13 @@
 """The parts without I/O, and the walk of a path: tables."""
 
 import os
+import select
 
 import pytest
 from inotify_simple import INotify, flags
 
 from rush_loader.changes import QUIET_SECONDS, Changes
+from rush_loader.inotify import PromptINotify
 from rush_loader.watches import Watches, walk
 
 SOON, LATER = 1000.0, 1000.0 + QUIET_SECONDS
@@ -104,6 +106,55 @@ def test_a_watch_is_shared_and_given_back(write):
         assert len(ended) == len(set(ended)) == count
     finally:
         watches.close()
+
+
+def test_a_path_is_walked_again_when_it_leads_elsewhere_only(make_cache, write, save, tmp_path):
+    walked = []
+
+    class Counting(PromptINotify):
+        def add_watch(self, path, mask):
+            walked.append(path)
+            return super().add_watch(path, mask)
+
+    cache = make_cache(threaded=False, inotify=Counting)
+
+    def seen(content):
+        poller = select.poll()
+        poller.register(cache.fileno(), select.POLLIN)
+        walked.clear()
+        while cache[path].content != content:
+            assert poller.poll(20_000)
+            cache.process_events()
+        return content
+
+    path, other = write("page.html", "0"), write("a/other.html", "3")
+    cache.add(path)
+    write("page.html", "1")
+    assert seen(b"1")
+    save(path, "2")
+    assert seen(b"2")
+    assert not walked
+    os.symlink(other, tmp_path / "link")
+    os.replace(tmp_path / "link", path)
+    assert seen(b"3")
+    assert str(tmp_path / "a") in walked
+    write("a/other.html", "4")  # its directory is watched by now
+    assert seen(b"4")
+    save(path, "5")  # no link any more
+    assert seen(b"5")
+    write("page.html", "6")
+    assert seen(b"6")
+
+
+def test_all_that_was_reported_is_read_at_once(tmp_path):
+    with PromptINotify() as inotify:
+        assert inotify.read() == []
+        inotify.add_watch(str(tmp_path), flags.CREATE)
+        names = [f"{number:0200}" for number in range(300)]  # 66 KiB of events
+        for name in names:
+            (tmp_path / name).touch()
+        assert [event.name for event in inotify.read()] == names
+        assert inotify.read() == []
 
 
 def test_the_watch_of_a_directory_that_is_deleted(write, tmp_path):

@@ -21,14 +21,17 @@ QUIET_SECONDS = 0.1
 # open for good, and half of it is no use to anybody.
 COMPANION_QUIET_SECONDS = 10.0
 
+_RENAMED = flags.CREATE | flags.MOVED_TO
+
 
 class Change:
     """What was reported of one path since it was last read."""
 
-    __slots__ = ("moved", "quiet_at", "whole", "written")
+    __slots__ = ("moved", "quiet_at", "renamed", "whole", "written")
 
     def __init__(self) -> None:
         self.moved = False  # the path may lead elsewhere
+        self.renamed = False  # the name is that of another file, or a link, now
         self.whole = False  # there is a new version, and nobody is writing it
         self.quiet_at: float | None = None  # somebody is writing it; silent enough at this time
         self.written = False  # its content has changed, so what was read meanwhile can be torn
@@ -37,6 +40,11 @@ class Change:
     def pressing(self) -> bool:
         """Whether it must be looked at before it is used again."""
         return self.moved or self.whole
+
+    @property
+    def in_place(self) -> bool:
+        """Whether something was reported, and nothing of where the path leads."""
+        return (self.whole or self.written) and not self.moved and not self.renamed
 
     def writing(self, now: float) -> bool:
         """Whether a writer is in the middle of it."""
@@ -53,7 +61,9 @@ class Change:
         """
         if not final:
             self.moved = True
-        elif mask & flags.MODIFY:
+            return
+        self.renamed = self.renamed or bool(mask & _RENAMED)
+        if mask & flags.MODIFY:
             self.written = True
             self.whole = False
             self.quiet_at = now + quiet
@@ -82,7 +92,7 @@ class Changes:
     def note_companion(self, path: str, *, final: bool, mask: int, now: float) -> None:
         """Take in one event about a companion: when it is created it is not yet written."""
         if final and mask & flags.CREATE:
-            mask = flags.MODIFY
+            mask |= flags.MODIFY
         self._of(path).note(final, mask, now, COMPANION_QUIET_SECONDS)
 
     def suspect(self, path: str) -> None:
@@ -97,6 +107,10 @@ class Changes:
         """Whether what is cached of it must not be used before it was read again."""
         change = self._changes.get(path)
         return change is not None and change.pressing
+
+    def awaited(self, path: str) -> bool:
+        """Whether it is to be read again, now or later."""
+        return path in self._changes
 
     def written(self, path: str) -> bool:
         """Whether its content was written to since `take`."""

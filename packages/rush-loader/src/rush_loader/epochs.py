@@ -104,6 +104,10 @@ class Epochs:
             return False
         return True
 
+    def is_followed(self, key: str) -> bool:
+        """Whether watches are set for what has this key."""
+        return self.watches is not None and key in self.watches
+
     def wake(self) -> None:
         """Have the thread look how long it may wait."""
         driver = self._driver  # a finalizer has no lock

@@ -6,6 +6,7 @@ written to meanwhile, what was read may be torn, so it is thrown away, and the n
 the writer has closed it.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
@@ -42,9 +43,20 @@ class Parts:
         Raises `FileNotFound` if the file itself is gone.
         """
         changes = {suffix: self._changes.take(key_of(path, suffix)) for suffix in suffixes}
-        if not self._epochs.follow(path, suffixes, entry):
+        moved = [suffix for suffix in suffixes if not self._stays(path, suffix, changes[suffix])]
+        if not self._epochs.follow(path, moved, entry):
             self._store.hot.pop(path, None)
         return changes
+
+    def _stays(self, path: str, suffix: str, change: Change) -> bool:
+        """Whether this part is where it was, so that its watches are what they should be.
+
+        To walk a path takes two system calls for each of its names.
+        """
+        if change.moved or not self._epochs.is_followed(key_of(path, suffix)):
+            return False
+        # The path of a companion may have led nowhere, and lead there now.
+        return change.in_place or (change.renamed and not suffix and not os.path.islink(path))
 
     def reread(self, path: str, suffix: str, entry: Entry, change: Change, turns: Turns) -> None:
         """Bring one part up to date with the disk; `change` is from `follow`.
@@ -80,8 +92,9 @@ class Parts:
 
     def pressing(self, path: str) -> list[str]:
         """The suffixes of what must be read again before it is used."""
+        now = monotonic()
         suffixes = self._options.suffixes
-        return [suffix for suffix in suffixes if self._changes.pressing(key_of(path, suffix))]
+        return [suffix for suffix in suffixes if self._changes.is_due(key_of(path, suffix), now)]
 
     def read_all(self, path: str, entry: Entry) -> dict[str, File]:
         """What `read` gives of all parts that are there, in part perhaps."""

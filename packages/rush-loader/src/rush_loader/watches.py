@@ -73,6 +73,9 @@ class Watches:
     def __len__(self) -> int:
         return len(self._paths)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._steps
+
     def close(self) -> None:
         """Give back the descriptor, and with it every watch."""
         with suppress(OSError):  # somebody closed every descriptor, to become a daemon
