@@ -62,6 +62,18 @@ def test_it_is_readable_when_a_writer_was_silent_for_long_enough(cache, write):
     assert changes.QUIET_SECONDS == 0.1
 
 
+def test_who_uses_it_then_need_not_wait_for_the_loop(cache, write, eventually):
+    path = write("log.txt", "a")
+    cache.add(path)
+    with open(path, "a") as log:
+        log.write("b")
+        log.flush()
+        process_until(cache, lambda: path not in cache._upkeep.store.hot)
+        assert cache[path].content == b"a"
+        eventually(lambda: cache[path].content == b"ab")  # without another call of process_events
+        assert path in cache._upkeep.store.hot
+
+
 def test_it_waits_no_longer_than_that(cache, write, eventually):
     path = write("log.txt", "a")
     cache.add(path)

@@ -90,7 +90,9 @@ class Reports:
         if known is not None and known.content is None:
             # Its old version cannot be sent any more, and size and times are never torn.
             self._changes.suspect(key)
-        if self._changes.pressing(key):
+        # While the file is being written, whoever uses it sees for himself when it has been silent
+        # for long enough: under load, the thread may come much later.
+        if not suffix or self._changes.pressing(key):
             self._store.hot.pop(path, None)
 
     def _gone(self, key: str) -> None:

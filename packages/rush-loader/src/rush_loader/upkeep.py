@@ -3,7 +3,8 @@
 An entry is in one of these states, and each use begins by asking which::
 
     hot       watched, nothing reported: used as it is, by a look-up without lock or system call
-    pressing  watched, something reported: read again by whoever comes first, the thread or a user
+    written   watched, somebody is writing the file: each use asks whether it is time to read it
+    pressing  watched, to be read again: by whoever comes first, the thread or a user
     cold      watched by nobody yet, as after a fork: watched and checked at its next use
     polled    cannot be watched: checked against the disk with every use
 
@@ -295,8 +296,9 @@ class Upkeep:
         """Let `get` find it without a lock from now on, if it may."""
         if self._options.revalidate is not None or not self._epochs.is_watched(entry):
             return
-        if entry.file is not None and not self._parts.pressing(path):
-            self.store.hot[path] = entry.file
+        if entry.file is None or self._changes.awaited(path) or self._parts.pressing(path):
+            return
+        self.store.hot[path] = entry.file
 
     def drop(self, path: str) -> None:
         """Let go of `path`; with the lock held."""
