@@ -415,7 +415,7 @@ def test_a_file_wrapper_around_what_is_no_file(serve):
         return FileWrapper(reader)
 
     assert ask(serve(app))[2] == b"Hello"
-    assert reader.closed
+    eventually(lambda: reader.closed, "the reader to be closed")
 
 
 # Mistakes of applications

@@ -74,6 +74,38 @@ def watch(server, manager, kind):
     server.on_message_complete = manager.watched_by(box, server.epoll.loop)
 
 
+def hello(environ, start_response):
+    """The application of the next two."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [HELLO]
+
+
+def wsgi(port):
+    """rush-http: a WSGI application."""
+    from rush_http import HttpServer
+    from rush_http.wsgi import WsgiApp
+
+    server = HttpServer(("127.0.0.1", port))
+    WsgiApp(hello, server)
+    return server, server.run
+
+
+def application(port):
+    """rush-web: the same behind all that a worker of ``rush wsgi`` has."""
+    from functools import partial
+
+    from rush_http import HttpServer
+    from rush_loader import Loader
+    from rush_web import HandlersManager, WebServer
+    from rush_web.application import Application
+
+    server = HttpServer(("127.0.0.1", port))
+    made = partial(Application, WebServer(wsgi=hello), server)
+    manager = HandlersManager([], {}, {}, Loader("."), server, application=made)
+    watch(server, manager, "box")
+    return server, server.run
+
+
 LAYERS = {
     "loop": loop,
     "http": http,
@@ -81,6 +113,8 @@ LAYERS = {
     "box": lambda port: web(port, "box"),
     "metrics": lambda port: web(port, "metrics"),
     "access": lambda port: web(port, "access"),
+    "wsgi": wsgi,
+    "application": application,
 }
 
 

@@ -105,7 +105,10 @@ class Answer(ABC):
     def start_response(
         self, status: str, headers: HeaderList, exc_info: ExcInfo | None = None
     ) -> Write:
-        """Take status and headers; see PEP 3333."""
+        """Take status and headers, and return what writes; see PEP 3333.
+
+        That is the answer itself: to return a method of it takes 250 instructions more.
+        """
         if exc_info is not None:
             try:
                 if self.stream is not None:
@@ -119,10 +122,14 @@ class Answer(ABC):
             self.started = last
         else:
             self.started = self.memo.started(status, headers)
-        return self.write
+        return self
+
+    def __call__(self, data: bytes) -> None:
+        """As `write`."""
+        self.write(data)
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the body at once: what ``start_response`` returns."""
+        """Send a piece of the body at once: what ``start_response`` gives to the application."""
         stream = self.stream
         if stream is None:
             stream = self.stream = self.open_stream()

@@ -9,18 +9,18 @@ from typing import IO, TYPE_CHECKING, Final
 
 from epollserver import Connection
 
-from ..exchange import Exchange
-from ..grammar import HTTP_1_1, Protocol
+from ..grammar import Protocol
 from ..head import Head
 from ..headers import Headers
 from ..pool import Pool
+from ..shapes import Shapes
 from ..uploads import BodyReceiver
-from .answer import Application
-from .environ import PROTOCOLS, Environ, Environs
+from .answer import Application, SupportsClose
+from .asking import asking
+from .environ import Environ, Environs
 from .files import FileWrapper
 from .in_thread import InThread
 from .input import ArrivingBody, BodyFile, SpooledBody
-from .on_loop import OnLoop
 from .started import StartedMemo
 
 if TYPE_CHECKING:
@@ -91,16 +91,22 @@ class WsgiApp:
             "wsgi.file_wrapper": FileWrapper,
             **environ,
         }
-        self._is_behind = http_server.proxies is not None
-        self._environs = Environs(base, script_name, http_server.sender, is_behind=self._is_behind)
-        self._script_name = script_name
-        self._memo = StartedMemo()
-        self._handle = handle or self.__call__
         self._on_error = on_error
-        # The input of a request that is being handled, and how many bytes it has.
-        self._large: tuple[_Large, int | None] | None = None
+        # The input of a request that is being handled, and how many bytes it has, or nothing.
+        self._larges: list[tuple[_Large, int | None]] = []
+        http_server.memo.shapes = Shapes(trimmed=True)
+        is_behind = http_server.proxies is not None
+        environs = Environs(base, script_name, http_server.sender, is_behind=is_behind)
+        self._memo = StartedMemo()
+        submit = self._submit if threads else None
+        self.ask: OnMessageComplete = asking(
+            *(app, http_server, environs, self._memo, script_name),
+            *(self._add_body, self._larges, submit),
+        )
+        """What calling this object does, with a call less."""
+        self._handle = handle or self.ask
         if install:
-            http_server.on_message_complete = self.__call__  # bound: 1,200 instructions less
+            http_server.on_message_complete = self.ask
             http_server.on_head_complete = self.on_head_complete
             http_server.unasked_bytes = self.whole_bytes
 
@@ -115,45 +121,17 @@ class WsgiApp:
         headers: Headers,
     ) -> None:
         """Answer one request: ``http_server.on_message_complete``."""
-        exchange: Exchange = conn.data
-        # What `fields` does, for the headers of the request before.
-        if headers is exchange.environ_headers:
-            environ: Environ = exchange.environ.copy()
-        else:
-            environ = self._environs.fields(exchange, headers, conn)
-        if self._is_behind:
-            told = self._server.forwarded(conn, headers)
-            if exchange.origin is None or told is not exchange.origin[0]:  # not as in `fields`
-                self._environs.forward(environ, told)
-        if self._script_name or not path.isascii():
-            path = self._environs.path_info(environ, path)
-        environ["REQUEST_METHOD"] = method
-        environ["PATH_INFO"] = path
-        environ["QUERY_STRING"] = query
-        if protocol is not HTTP_1_1:
-            environ["SERVER_PROTOCOL"] = PROTOCOLS[protocol]
-        large = self._add_body(environ, body) if body or self._large is not None else None
-        if self._threads:
-            self._submit(conn, environ, large)
-            return
-        answer = OnLoop()
-        answer.environ = environ
-        answer.conn = conn
-        answer.server = self._server
-        answer.memo = self._memo
-        answer.body = large
-        answer.started = answer.stream = answer.iterable = None
-        answer.run(self._app)
+        self.ask(body, conn, protocol, method, path, query, headers)
 
     def _add_body(self, environ: Environ, body: bytes) -> _Large | None:
         """Add the input; returns it if it has to be closed."""
         large: _Large | None = None
         size: int | None = len(body)
-        if self._large is None:
-            environ["wsgi.input"] = io.BytesIO(body)
-        else:
-            (large, size), self._large = self._large, None
+        if self._larges:
+            large, size = self._larges.pop()
             environ["wsgi.input"] = large
+        else:
+            environ["wsgi.input"] = io.BytesIO(body)
         if size is not None:
             environ["CONTENT_LENGTH"] = str(size)  # also if it was chunked
         return large
@@ -174,13 +152,12 @@ class WsgiApp:
 
     def _handle_large(self, conn: Connection, head: Head, body: _Large, size: int | None) -> None:
         """Let a request be handled whose body is at hand as a file."""
-        self._large = body, size
+        self._larges.append((body, size))
         try:
             self._handle(b"", conn, *head.message)
         finally:
-            large, self._large = self._large, None
-            if large is not None:
-                large[0].close()  # somebody else has answered
+            if self._larges:
+                self._larges.pop()[0].close()  # somebody else has answered
 
     def close(self, seconds: float = 0.0) -> None:
         """End the threads; those that are busy have so many `seconds` to end."""
@@ -196,7 +173,7 @@ class WsgiApp:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _submit(self, conn: Connection, environ: Environ, body: _Large | None) -> None:
+    def _submit(self, conn: Connection, environ: Environ, body: SupportsClose | None) -> None:
         assert body is None or isinstance(body, ArrivingBody)
         answer = InThread()
         answer.environ = environ

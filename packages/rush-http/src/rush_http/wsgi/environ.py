@@ -9,6 +9,7 @@ from epollserver import Connection
 from ..exchange import Exchange
 from ..forwarded import Forwarded
 from ..headers import Headers
+from ..shapes import is_trimmed
 from .input import NO_BODY
 
 Environ = dict[str, Any]
@@ -89,7 +90,7 @@ class Environs:
             # (tests/bench/instructions.py); with zip() only 5,000.
             at, found = 0, values.groups()
             for key in exchange.environ_keys:
-                environ[key] = found[at].strip(" \t")
+                environ[key] = found[at]
                 at += 1
             return environ
         keys = []
@@ -104,7 +105,7 @@ class Environs:
         if len(environ) != count:  # a name came twice
             environ = self._of_conn(conn)
             self._add(environ, headers)
-        elif values is not None and all(keys):
+        elif values is not None and all(keys) and is_trimmed(values.re):
             exchange.environ_shape, exchange.environ_keys = values.re, keys
         return environ
 

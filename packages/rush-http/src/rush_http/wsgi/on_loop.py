@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 from epollserver import Connection, SendableFile
 
-from ..exchange import Exchange
-from ..phases import IDLE
 from ..streams import ResponseStream
-from .answer import GIVEN, Answer, Application, as_exception
+from .answer import GIVEN, Answer, SupportsClose, as_exception
+from .environ import Environ
 
 if TYPE_CHECKING:
     from ..server import HttpServer
@@ -17,45 +16,27 @@ if TYPE_CHECKING:
 class OnLoop(Answer):
     """An answer in the server's thread."""
 
-    __slots__ = ("conn", "server")
+    __slots__ = ("conn",)
 
     conn: Connection
-    server: "HttpServer"
 
-    def run(self, application: Application) -> None:
-        """As `Answer.run`."""
+    @property
+    def server(self) -> "HttpServer":
+        """The server of the connection."""
+        server: HttpServer = self.conn.data.server
+        return server
+
+    def of(self, environ: Environ, body: SupportsClose | None) -> "OnLoop":
+        """Return itself, with what a short answer does without."""
+        self.environ = environ
+        self.body = body
+        self.iterable = None
+        return self
+
+    def give_safely(self, result: Iterable[bytes]) -> None:
+        """As `give`; what that raises is for `failed`."""
         try:
-            result = application(self.environ, self.start_response)
-            exchange: Exchange = self.conn.data
-            head, started = exchange.head, self.started
-            if (
-                type(result) is list
-                and len(result) == 1
-                and type(body := result[0]) is bytes
-                and started is not None
-                and started.quick
-                and (started.length is None or started.length == len(body))
-                and self.stream is None
-                and head is not None
-                and head.method != "HEAD"
-                and not exchange.connection_line
-            ):
-                # What `give` does in the end: 3,000 instructions less.
-                if (
-                    exchange.phase is IDLE
-                    and exchange.together is None
-                    and type(exchange) is Exchange
-                ):
-                    # What the `send` of a server that nobody observes does: 700 less.
-                    self.conn.write(started.answer(body))
-                    exchange.head = None
-                else:
-                    self.server.send(self.conn, started.answer(body))
-                self.stream = GIVEN
-                if self.body is not None:
-                    self.end()
-            else:
-                self.give(result)
+            self.give(result)
         except BaseException as error:
             self.failed(error)
 

@@ -1,10 +1,9 @@
 """Started: what an application said in ``start_response``, checked, and ready to be sent again."""
 
 from collections.abc import Sequence
-from time import time
 from typing import Any, Final
 
-from ..responses import content_length_end, framing_line, is_bodiless, stream_start
+from ..responses import SECOND, framing_line, is_bodiless, stream_start
 
 # Fields that are about one connection (RFC 9110, 7.6.1): an application may not set them.
 _HOP_BY_HOP: Final = frozenset(
@@ -27,7 +26,7 @@ HeaderList = list[tuple[str, str]]
 class Started:
     """A status and headers, without those that the server has its own word for."""
 
-    __slots__ = ("_began", "_head", "content_type", "headers", "length", "quick", "status")
+    __slots__ = ("content_type", "ends", "head", "headers", "length", "quick", "status")
 
     def __init__(self, status: str, headers: Sequence[tuple[str, str]]) -> None:
         code = status[:3]
@@ -40,9 +39,14 @@ class Started:
         for name, value in headers:
             self._take(name, value)
         self.quick = not is_bodiless(self.status)
-        """Whether `answer` can be asked."""
-        self._head = b""
-        self._began = 0.0
+        """Whether `head` and a body are a whole answer, for a connection that goes on."""
+        self.head = b""
+        """All that goes before a body, to the line of `length` and the empty one if there is any.
+
+        As `render` gives it, and raises.
+        """
+        self.ends = 0.0
+        """Until when it has the right date, by the monotonic clock."""
 
     def _take(self, name: str, value: str) -> None:
         if not isinstance(name, str) or not isinstance(value, str):
@@ -61,23 +65,12 @@ class Started:
         elif lower != "date":  # the server has its own
             self.headers.append((name, value))
 
-    def answer(self, body: bytes) -> bytes:
-        """The whole answer, for a connection that goes on; `length`, if announced, is that of body.
-
-        The same as `render` gives, and raises.
-        """
-        now = time()
-        if not 0.0 <= now - self._began < 1.0:
-            self._render(now)
-        if self.length is None:
-            return b"".join((self._head, content_length_end(len(body)), body))
-        return self._head + body
-
-    def _render(self, now: float) -> None:
+    def begin_second(self) -> None:
+        """Set `head`, with the date of now."""
         head = stream_start(self.status, self.headers, self.content_type)
         if self.length is not None:
             head += framing_line(self.status, self.length, chunked=False) + b"\r\n"
-        self._head, self._began = head, float(int(now))
+        self.head, self.ends = head, SECOND.ends
 
 
 class StartedMemo:
