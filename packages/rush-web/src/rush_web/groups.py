@@ -72,7 +72,8 @@ class Group:
         With `stream` the handler is called as soon as the head of the request is there, and takes
         the body in pieces: `Request.receive`, `receive_file`, `receive_form`.  `body_limit` is how
         many bytes a body may have here, in place of ``Limits.body_bytes``; past it 413.  Filters
-        of such a path are called at the head as well, without the body.
+        of such a path are called at the head, without the body; where not all of its routes have
+        `stream`, perhaps once more when the body is there.
         Raises `ValueError` or `TypeError` for a route that could never match.
         """
         if isinstance(methods, str):

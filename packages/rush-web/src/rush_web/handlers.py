@@ -118,7 +118,7 @@ class HandlersManager:
         # What is called at once.  Where there are hooks, nothing is.
         at_once = {} if self._hooks else self._picks
         self._plain = {path: them for path, them in at_once.items() if path not in ready.senders}
-        self._pick = self._find_hooked if self._hooks else self._router.find
+        self._find_route = self._router.find
         self._static = StaticFiles(loader, http_server, files, self._is_free, ready, listing)
         self._encode_json = json_encoder(json)
         self._common = Common(http_server)
@@ -126,14 +126,18 @@ class HandlersManager:
             http_server, loader, self._failures.answer, self._common, encode_json=self._encode_json
         )
         if any(map(has_own_way, self._hooks.routes)):
-            http_server.on_head_complete = Bodies(
+            http_server.on_head_complete = bodies = Bodies(
                 self._router,
                 self._redirects,
                 self._common,
                 self,
                 self._resume,
                 partial(Request, http_server, loader),
+                others=application is not None,
             )
+            if any(route.stream for route in self._hooks.routes):
+                self._find_route = bodies.find
+        self._pick = self._find_hooked if self._hooks else self._find_route
         # Not by name, but by what picks: it may come to be watched.
         self._application = application and application(
             lambda *it: http_server.on_message_complete(*it), self._failures.bug
@@ -256,7 +260,7 @@ class HandlersManager:
             return _nothing
         path = request.path
         handler = self._redirects.get(path) or self._picks.get(path, {}).get(request.method)
-        return handler or self._router.find(request)
+        return handler or self._find_route(request)
 
     def _find(self, request: Request) -> Handler:
         """Return what answers a request that no route is for."""

@@ -195,6 +195,14 @@ class Incoming:
         known = self.known or self._begin()
         return known.context
 
+    def take_over(self, other: "Incoming") -> None:
+        """Know what was noted of `other`, which was the same request."""
+        if self.known is None or other.known is None:
+            self.known = self.known or other.known
+            return
+        self.known.context.update(other.known.context)
+        self.known.client = other.known.client or self.known.client
+
     def _begin(self) -> Known:
         known = self.known = Known()
         return known

@@ -29,7 +29,7 @@ from .values import Returned, answer_with
 if TYPE_CHECKING:
     from .blackbox import BlackBox
     from .request import Request
-    from .routing import Handler
+    from .routing import Handler, Route
 
 _log = logging.getLogger("rush_web")
 
@@ -177,12 +177,16 @@ class Receiver(BodyReceiver):
 class Coming:
     """The body of the present request, while its handler may say who takes it."""
 
-    __slots__ = ("box", "receiver", "resume")
+    __slots__ = ("asked", "box", "receiver", "resume", "route")
 
     def __init__(self, resume: Resume, box: "BlackBox | None") -> None:
         self.resume = resume
         self.box = box
         self.receiver: Receiver | None = None
+        self.route: Route | None = None
+        """The route of the request, as soon as it is known."""
+        self.asked: Request | None = None
+        """What the filters were asked with, if that was before the request is handled."""
 
 
 class Receiving(Streaming):
