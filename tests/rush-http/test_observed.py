@@ -251,3 +251,39 @@ def test_pipelined_answers_count(tmp_path):
     with Counted(tmp_path) as counted, counted.client() as client:
         client.send(request("/whole") + request("/later") + request("/bug", method="HEAD"))
         eventually(lambda: counted.server.answers == [0, 2, 0, 0, 1])
+
+
+class Opened:
+    """A file, and whether it was closed."""
+
+    closed = False
+
+    def fileno(self):
+        raise AssertionError("nothing is sent of it")
+
+    def close(self):
+        self.closed = True
+
+
+def broken():
+    yield b"abc"
+    raise LookupError("in the parts")
+
+
+@pytest.mark.parametrize("kind", ["observed", "counted"])
+def test_parts_that_raise_leave_no_file_open(kind):
+    file = Opened()
+
+    def answer(body, conn, *message):
+        server.send_parts(conn, b"HTTP/1.1 200 OK\r\n\r\n", file, broken())
+
+    address = ("127.0.0.1", 0)
+    if kind == "observed":
+        server = ObservedServer(address, on_answers=len, on_message_complete=answer)
+    else:
+        server = CountedServer(address, on_message_complete=answer)
+    with server:
+        server.run(threaded=True)
+        with RawClient(server.address) as client:
+            assert client.get().status == 500
+    assert file.closed

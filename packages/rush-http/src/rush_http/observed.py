@@ -243,8 +243,12 @@ class ObservedServer(HttpServer):
         """As `HttpServer.send_parts`."""
         exchange: ObservedExchange = conn.data
         request, began = exchange.head, exchange.began or self.epoll.loop.now
-        status = _CLIENT_GONE if conn.fileno() < 0 else head[9:12]
-        parts = tuple(parts)
+        try:
+            status = _CLIENT_GONE if conn.fileno() < 0 else head[9:12]
+            parts = tuple(parts)
+        except BaseException:
+            file.close()
+            raise
         told = _ToldFile(file)
         before = conn.drained_bytes + conn.queued
         HttpServer.send_parts(self, conn, head, told, parts)
