@@ -44,7 +44,7 @@ class Args(dict[str, str]):
 
     @classmethod
     def parse(
-        cls: type[_A], query: str, max_count: int = MAX_COUNT, max_length: int | None = None
+        cls: type[_A], query: str, *, max_count: int = MAX_COUNT, max_length: int | None = None
     ) -> _A:
         """Take apart ``a=1&b=2`` as HTML forms write it (``application/x-www-form-urlencoded``).
 

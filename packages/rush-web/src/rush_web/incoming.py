@@ -73,7 +73,7 @@ class Incoming:
         self.error: Exception | None = None
         """In an error handler: what was raised; ``None`` if nothing was."""
 
-    def parse_args(self, max_count: int = MAX_COUNT, max_length: int | None = None) -> Args:
+    def parse_args(self, *, max_count: int = MAX_COUNT, max_length: int | None = None) -> Args:
         """The arguments of the query, name to text; worked out on the first call.
 
         Percent-decoded as HTML forms do it (``+`` is a blank), as UTF-8.  Of a name that comes
@@ -93,7 +93,7 @@ class Incoming:
 
     def _parse_args_within(self, max_count: int, max_length: int | None) -> Args:
         """The same with other limits; what they let pass, later calls give as well."""
-        args = Args.parse(self.query, max_count, max_length)
+        args = Args.parse(self.query, max_count=max_count, max_length=max_length)
         known = self.known or self._begin()
         if known.args is None:
             known.args = self._last_args if self.query == self._last_query else args
