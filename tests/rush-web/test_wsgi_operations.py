@@ -1,9 +1,11 @@
 """What an operator has of `rush wsgi`: reloads, black box, metrics, files; real processes."""
 
+import contextlib
 import http.client
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -24,6 +26,10 @@ def application(environ, start_response):
     if path == "/waits":
         open("began", "w").close()
         time.sleep(1000)
+    if path == "/large":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        open("began", "w").close()
+        return iter([b"x" * 65536] * 300)
     start_response("200 OK", [("Content-Type", "text/plain")])
     if path == "/pieces":
         return iter([b"Hel", b"lo"])
@@ -110,6 +116,41 @@ def test_the_black_box_knows_the_application(site, tmp_path):
         )
         assert re.search(found, log)
     assert program.stop() == 0
+
+
+def test_threads_that_run_too_long(site, tmp_path):
+    """Reported with request and stack; if all do, the worker is replaced.  On the loop, at once."""
+    program = site.start("--workers", "1", "--worker-timeout", "0.5", "--grace", "0.5")
+    first = worker_of(program)
+    with contextlib.ExitStack() as stack:
+        for number in range(site.threads or 1):
+            client = stack.enter_context(program.client())
+            client.send(request(f"/waits?{number}"))
+        log = program.log.wait_for("time.sleep(1000)" if site.threads else " in application\n")
+        if site.threads:
+            words = r"the application for GET '/waits' runs for [0-9.]+ s \(worker_timeout is 0"
+            assert re.search(words, log)
+            program.log.wait_for("all 3 threads run too long: the worker is replaced")
+        else:
+            assert "it is in app.application, GET /waits?0" in log
+        eventually(lambda: program.children() - {first}, "another worker")
+        eventually(lambda: first not in program.children(), "the end of the first one")
+        assert program.get("/").body == b"0"
+    assert program.stop() == 0
+
+
+def test_a_thread_that_waits_for_its_client_is_not_late(site, tmp_path):
+    if not site.threads:
+        return
+    program = site.start("--workers", "1", "--worker-timeout", "0.2")
+    with program.client() as client:
+        client.send(request("/large"))
+        eventually((tmp_path / "began").exists)
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() - began > 0.8)
+        assert b"x" * 1000 in client.exactly(1 << 20)
+    assert program.stop() == 0
+    assert str(program.log) == ""
 
 
 def test_metrics_files_and_health(site, tmp_path):

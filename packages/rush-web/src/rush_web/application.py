@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rush_http import BodyReceiver, Head, HttpServer, Limits, OnHeadComplete, OnMessageComplete
-from rush_http.wsgi import WsgiApp
+from rush_http.wsgi import WsgiApp, asked_of
 
 from .request import Request
 from .routing import Handler
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from epollserver import Connection
 
     from .server import WebServer
+    from .stuck import Stuck
 
 WsgiCallable = Callable[..., object]
 """What PEP 3333 calls an application."""
@@ -65,6 +66,12 @@ class Application:
         ask.__qualname__ = getattr(app, "__qualname__", type(app).__qualname__)
         self.ask = ask
         self.close = wsgi.close
+        self._threads = server.threads
+
+    def watch_threads(self, stuck: "Stuck") -> None:
+        """Let `stuck` look for requests that run too long in the threads."""
+        threads = self._threads
+        self.asked.on_submit = lambda pool: stuck.watch(pool, threads, asked_of)
 
     @staticmethod
     def failing(error: Exception) -> Handler:

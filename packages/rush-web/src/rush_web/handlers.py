@@ -243,8 +243,11 @@ class HandlersManager:
         return watched
 
     def watch_threads(self, timeout: float, replace: Callable[[], object]) -> None:
-        """Report blocking handlers that run for longer than `timeout` seconds; see `Stuck`."""
-        self._blocking.stuck = Stuck(self._http_server.epoll.loop, timeout, replace)
+        """Report what runs in a thread for longer than `timeout` seconds; see `Stuck`."""
+        loop = self._http_server.epoll.loop
+        self._blocking.stuck = Stuck(loop, timeout, replace)
+        if self._application is not None:  # another pool, which has all its threads to itself
+            self._application.watch_threads(Stuck(loop, timeout, replace))
 
     def close(self, seconds: float = 0.0) -> None:
         """Run no more blocking handlers; those that run have so many `seconds` to end."""

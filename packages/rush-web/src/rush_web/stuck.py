@@ -1,8 +1,9 @@
-"""Stuck: blocking handlers that run for too long.
+"""Stuck: blocking handlers, and requests to a WSGI application, that run for too long.
 
 A thread cannot be ended from outside, and its worker serves others meanwhile: so who is late is
 reported, once, with its stack, and nothing else.  Only if all threads of the pool are late does the
-worker retire: another one, that serves already, takes its place.
+worker retire: another one, that serves already, takes its place.  Who waits for a slow client, to
+read more of its answer or to send more of its body, is not late.
 """
 
 import logging
@@ -20,6 +21,9 @@ _log = logging.getLogger("rush_web")
 # How often they are looked for, while any runs.
 _LOOKS_SECONDS = 1.0
 
+# Where a thread waits for its client, in `threading` below.
+_CLIENT_MODULES = ("rush_http.streams", "rush_http.wsgi.input")
+
 _OUR_MODULES = ("threading", "rush_http.", "rush_web.")
 
 
@@ -35,6 +39,7 @@ class Stuck:
         self._replace = replace
         self._replaced = False
         self._looks = False
+        self._waited: dict[tuple[int, float], float] = {}  # since when not for its client
         self._told: set[tuple[int, float]] = set()  # thread, and when its task began
 
     def watch(self, pool: Pool, threads: int, name: Callable[[Callable[[], object]], str]) -> None:
@@ -47,11 +52,15 @@ class Stuck:
     def _look(self, pool: Pool, threads: int, name: Callable[[Callable[[], object]], str]) -> None:
         self._looks = False
         running = pool.running()
-        late = {
-            (ident, began): task
-            for ident, (began, task) in running.items()
-            if monotonic() - began > self._timeout
-        }
+        now = monotonic()
+        before, self._waited = self._waited, {}
+        late = {}
+        for ident, (began, task) in running.items():
+            key = ident, began
+            since = now if _waits_for_client(ident) else before.get(key, began)
+            self._waited[key] = since
+            if now - since > self._timeout:
+                late[key] = task
         for one in late.keys() - self._told:
             _log.error(
                 "%s runs for %.1f s (worker_timeout is %g s); its thread is at\n%s",
@@ -64,6 +73,13 @@ class Stuck:
             self._replace()
         if running:
             self.watch(pool, threads, name)
+
+
+def _waits_for_client(ident: int) -> bool:
+    frame = sys._current_frames().get(ident)
+    while frame is not None and frame.f_globals.get("__name__") == "threading":
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") in _CLIENT_MODULES
 
 
 def _stack(ident: int) -> str:

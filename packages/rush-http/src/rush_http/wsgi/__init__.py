@@ -16,7 +16,7 @@ nothing.  With ``threads=8`` it runs in a pool, and the loop goes on with other 
 too large for memory streams in both directions.
 """
 
-from .app import WsgiApp
+from .app import WsgiApp, asked_of
 from .files import FileWrapper
 
-__all__ = ["FileWrapper", "WsgiApp"]
+__all__ = ["FileWrapper", "WsgiApp", "asked_of"]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from epollserver import Connection
 
@@ -92,6 +92,8 @@ class WsgiApp:
             **environ,
         }
         self._on_error = on_error
+        self.on_submit: Callable[[Pool], object] | None = None
+        """Called when requests have been given to the pool: for who looks at what runs there."""
         # The input of a request that is being handled, and how many bytes it has, or nothing.
         self._larges: list[tuple[_Large, int | None]] = []
         http_server.memo.shapes = Shapes(trimmed=True)
@@ -199,10 +201,19 @@ class WsgiApp:
             if not self._pool.submit(partial(answer.run_safely, self._app)):
                 answer.end()
                 answer.deferred.respond(b"503 Service Unavailable\n", 503)
+        if self.on_submit is not None:
+            self.on_submit(self._pool)
 
     def _tell(self) -> None:
         if self._on_error is not None:
             self._server.epoll.loop.call_soon_threadsafe(self._on_error)
+
+
+def asked_of(task: Callable[[], object]) -> str:
+    """What a task of the pool that `WsgiApp.on_submit` tells of answers, in words for a log."""
+    answer: InThread = cast("partial[None]", task).func.__self__  # type: ignore[attr-defined]
+    head = answer.deferred.head
+    return f"the application for {head.method} {head.path!r:.200}"
 
 
 def _name(http_server: "HttpServer") -> tuple[str, str]:
