@@ -1,6 +1,8 @@
 """Slots: what a process writes there, another one reads; also when the writer has died."""
 
 import os
+import subprocess
+import sys
 import zlib
 
 import pytest
@@ -9,7 +11,6 @@ from rush_web import blackbox, pending, ring
 from rush_web import slots as slots_module
 from rush_web.readings import other_layouts
 from rush_web.slots import FAILURES, LAYOUT, PID, SLOT_BYTES, OtherLayout, Slots
-from rush_web.top import NoServer, find
 from rush_web.worker import Worker
 
 
@@ -101,12 +102,25 @@ def test_slots_of_another_version():
     with pytest.raises(OtherLayout, match="layout is 'rushweb1', and this version reads 'rushweb"):
         Slots.of_process(os.dup(slots.descriptor))
     assert os.getpid() in other_layouts()
-    with pytest.raises(
-        NoServer, match=rf"^the server with pid {os.getpid()} is of another version"
-    ):
-        find(os.getpid())
     slots._memory[:8] = LAYOUT
     assert os.getpid() not in other_layouts()
+
+
+def test_rush_top_names_a_server_of_another_version():
+    """In a process of its own: this one has slots of other tests."""
+    code = """
+import os, sys
+from rush_web.__main__ import main
+from rush_web.slots import Slots
+
+slots = Slots(2)
+slots._memory[:8] = b"rushweb1"
+print(os.getpid(), flush=True)
+sys.exit(main(["top", str(os.getpid())]))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    words = f"rush: the server with pid {ended.stdout.strip()} is of another version of rush-web"
+    assert (ended.returncode, ended.stderr[: len(words)]) == (1, words)
 
 
 @pytest.mark.parametrize("count", [0, -1, 100_000])
