@@ -20,14 +20,6 @@ def echo(conn):
     conn.write(conn.recv(65536))
 
 
-def ask(address):
-    """One connection that says something and hears it again."""
-    with clients.connect(address) as client:
-        client.sendall(b"hello")
-        client.shutdown(socket.SHUT_WR)
-        return clients.read_to_end(client)
-
-
 # Addresses
 
 
@@ -53,9 +45,9 @@ def test_tcp(make_server, address, host):
     assert host is None or server.address[0] == host
     assert server.address[1] > 0
     server.start(threaded=True)
-    assert ask(server.address) == b"hello"
+    assert clients.echoed(server.address) == b"hello"
     if host == "::":
-        assert ask(("127.0.0.1", server.address[1])) == b"hello"  # IPv4 as well
+        assert clients.echoed(("127.0.0.1", server.address[1])) == b"hello"  # IPv4 as well
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -65,7 +57,7 @@ def test_unix(make_server, tmp_path, abstract):
     server.add_handler(echo, RECEIVE)
     assert server.address == path
     server.start(threaded=True)
-    assert ask(path) == b"hello"
+    assert clients.echoed(path) == b"hello"
     assert os.listdir(tmp_path) == ([] if abstract else ["socket"])
     server.close()
     assert os.listdir(tmp_path) == []
@@ -77,7 +69,7 @@ def test_a_socket_that_is_given_stays_the_callers(make_server):
         server.add_handler(echo, RECEIVE)
         assert server.address == listener.getsockname()
         server.start(threaded=True)
-        assert ask(server.address) == b"hello"
+        assert clients.echoed(server.address) == b"hello"
         server.close()
         assert listener.fileno() >= 0
 
@@ -121,7 +113,7 @@ def test_several_listeners(server, tmp_path):
     addresses.append(server.listen(("127.0.0.1", 0)).getsockname())
     assert server.address == addresses[0]
     server.start(threaded=True)
-    assert [ask(address) for address in addresses] == [b"hello"] * 3
+    assert [clients.echoed(address) for address in addresses] == [b"hello"] * 3
 
 
 def test_listen_and_unlisten_while_serving(server, run):
@@ -249,7 +241,7 @@ def test_an_address_that_makes_no_sense(server, address, error, words):
     assert set(os.listdir("/proc/self/fd")) == before
     server.add_handler(echo, RECEIVE)
     server.start(threaded=True)
-    assert ask(server.address) == b"hello"  # what was listened to goes on
+    assert clients.echoed(server.address) == b"hello"  # what was listened to goes on
 
 
 # max_conns

@@ -14,14 +14,6 @@ def echo(conn):
     conn.write(conn.recv(65536))
 
 
-def ask(address):
-    """One connection that says something and hears it again."""
-    with clients.connect(address) as client:
-        client.sendall(b"hello")
-        client.shutdown(socket.SHUT_WR)
-        return clients.read_to_end(client)
-
-
 def test_a_stale_socket_file_is_replaced(make_server, tmp_path):
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as dead:
@@ -29,7 +21,7 @@ def test_a_stale_socket_file_is_replaced(make_server, tmp_path):
     server = make_server(path)
     server.add_handler(echo, RECEIVE)
     server.start(threaded=True)
-    assert ask(path) == b"hello"
+    assert clients.echoed(path) == b"hello"
 
 
 def test_what_is_no_socket_is_not_replaced(tmp_path):
@@ -48,7 +40,7 @@ def test_a_socket_file_that_somebody_has_put_there_since_is_left_alone(make_serv
     second.add_handler(echo, RECEIVE)
     second.start(threaded=True)
     first.close()
-    assert ask(str(path)) == b"hello"
+    assert clients.echoed(str(path)) == b"hello"
 
 
 def test_one_family_only(make_server):

@@ -40,6 +40,14 @@ def read_to_end(sock):
     return bytes(data)
 
 
+def echoed(address):
+    """What comes back of a ``hello`` to a server that echoes."""
+    with connect(address) as client:
+        client.sendall(b"hello")
+        client.shutdown(socket.SHUT_WR)
+        return read_to_end(client)
+
+
 def fill(conn):
     """Write to a connection whose peer does not read until something waits; returns how much."""
     written = 0

@@ -33,7 +33,6 @@ _log = logging.getLogger("epollserver")
 # until `resume`: edge-triggered it is reported once, not in every turn.
 _NOTHING = select.EPOLLET
 
-
 # What a handler for DATA gets at a time.  recv(2) of 64 KiB costs the same as of 1 KiB; from
 # 256 KiB on the allocation costs more than it.
 DATA_BYTES = 65536
@@ -50,16 +49,8 @@ class Connection(Limited):
     """
 
     __slots__ = (
-        "_drained_bytes",
-        "_held",
-        "_interest",
-        "_on_peer_closed",
-        "_out",
-        "_paused",
-        "_reading",
-        "_reason",
-        "_state",
-        "data",
+        *("_drained_bytes", "_held", "_interest", "_on_peer_closed", "_out", "_paused"),
+        *("_reading", "_reason", "_state", "data"),
     )
 
     def __init__(self, server: "EpollServer", fd: int, kind: tuple[int, int, int]) -> None:
@@ -183,19 +174,12 @@ class Connection(Limited):
         A file that turns out to be shorter costs the connection: the peer was promised more.
         Raises `ValueError` if `offset` or `count` is negative, and as ``file.fileno()`` does.
         """
-        try:
-            if count is None:
-                count = max(0, os.fstat(file.fileno()).st_size - offset)
-            if offset < 0 or count < 0:
-                raise ValueError(f"offset {offset}, count {count}: neither may be negative")
-        except BaseException:
-            file.close()
-            raise
+        part = FilePart.of(file, offset, count)
         self._touched = True
-        part = FilePart(file, offset, count)
-        if self._finished() or not count:
+        if self._finished() or not part.count:
             part.close()
             return 0
+        count = part.count
         waiting = self._out is not None
         self._outbox().add_file(part)
         if not waiting:

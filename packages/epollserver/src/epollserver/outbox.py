@@ -37,6 +37,23 @@ class FilePart:
         self.offset = offset
         self.count = count
 
+    @classmethod
+    def of(cls, file: SendableFile, offset: int, count: int | None) -> "FilePart":
+        """The part from `offset`; `count` is to the end of the file if it is ``None``.
+
+        Raises `ValueError` if one of them is negative, and as ``file.fileno()`` does; the file is
+        closed then.
+        """
+        try:
+            if count is None:
+                count = max(0, os.fstat(file.fileno()).st_size - offset)
+            if offset < 0 or count < 0:
+                raise ValueError(f"offset {offset}, count {count}: neither may be negative")
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, offset, count)
+
     def advance(self, count: int) -> None:
         """Be shorter by `count` bytes that were sent; closed when nothing is left.
 
