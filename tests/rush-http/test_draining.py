@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from rawclient import RawClient, request
-from rush_http import BodyReceiver, HttpServer, Limits
+from rush_http import BodyReceiver, HttpServer, Limits, TrustedProxies
 
 pytestmark = pytest.mark.over_tls
 
@@ -37,6 +37,13 @@ class Running:
         heard = threading.Event()
         self.server.epoll.loop.call_soon_threadsafe(heard.set)
         return heard.wait(PATIENCE)
+
+    def phases(self):
+        """Those of all connections."""
+        answers = queue.Queue()
+        loop, connections = self.server.epoll.loop, self.server.epoll.connections
+        loop.call_soon_threadsafe(lambda: answers.put([c.data.phase for c in connections]))
+        return answers.get(timeout=PATIENCE)
 
     def has_returned(self):
         self.thread.join(PATIENCE)
@@ -81,7 +88,45 @@ def test_request_within_the_grace_is_answered(running):
             answer = one.get("/")
             assert (answer.status, answer.headers["connection"]) == (200, "close")
             assert one.rest() == b""
+            # He has not asked for the end, so more may be on its way, and is waited for.
+            assert "linger" in running.phases()
             one.sock.close()
+        assert running.has_returned()
+
+
+def test_connection_that_the_client_ends_is_not_waited_for(running):
+    running = running()
+    with RawClient(running.address) as client:
+        running.stop(idle_grace=PATIENCE)
+        assert client.get("/", "Connection: close").status == 200
+        assert client.rest() == b""
+        assert running.has_returned()
+
+
+def test_request_that_has_just_come_is_answered(running, in_loop):
+    """It is there, and not yet read, when the idle ones are closed."""
+    running = running()
+    with RawClient(running.address) as client:
+        client.get("/")
+        [conn] = running.server.epoll.connections
+
+        def close_idle():
+            client.send(request("/late"))
+            conn.data.finish_idle(conn)
+
+        in_loop(running.server, close_idle)
+        assert client.response().body == b"/late"
+
+
+@pytest.mark.over_tls(False)
+def test_who_has_not_begun_is_closed_after_the_grace(running, until):
+    """Here he owes the line of the PROXY protocol; it is the same in a TLS handshake."""
+    proxies = TrustedProxies("127.0.0.1", proxy_protocol="required")
+    running = running(proxies=proxies, limits=Limits(head_seconds=1000))
+    with RawClient(running.address) as client:
+        until(running.server, lambda: running.server.epoll.entering)
+        running.stop(3 * PATIENCE, idle_grace=0.01)
+        assert client.rest() == b""
         assert running.has_returned()
 
 
@@ -251,7 +296,7 @@ def test_stream_goes_on_within_the_grace(running):
         client.send(request("/"))
         stream = running.waiting.get(timeout=PATIENCE)
         stream.write(b"abc")
-        running.stop(PATIENCE, idle_grace=0.01)
+        running.stop(3 * PATIENCE, idle_grace=0.01)
         assert idle.rest() == b""
         stream.write(b"def")
         stream.finish()

@@ -207,6 +207,18 @@ def test_refused_client_that_never_closes(site):
             client.send_for_ever(b"x")
 
 
+def test_refused_client_that_sends_too_much_is_read_no_more(site, until):
+    server = site(limits=Limits(linger_seconds=1000, linger_bytes=100_000))
+    with RawClient(server.address) as client:
+        client.send(b"BAD\r\n\r\n")
+        assert client.response().status == 400
+        [conn] = server.epoll.connections
+        client.send(bytes(90_000))
+        assert conn.is_read
+        client.send(bytes(20_000))
+        until(server, lambda: not conn.is_read)
+
+
 def test_nobody_is_late_in_time(site):
     with RawClient(site().address) as client:
         client.send(request("/1")[:-1])

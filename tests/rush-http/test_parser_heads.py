@@ -147,6 +147,24 @@ def test_lines_after_the_prefix_are_counted():
             assert (plain[1] is None) == (count <= 6)
 
 
+def test_lines_after_a_longer_prefix_are_counted():
+    """Lines that were few enough behind another prefix are no longer."""
+
+    def like(*lines, number):
+        return request([*lines, *[b"%c: %d" % (name, number) for name in b"ABCD"]])
+
+    limits = Limits(fields_count=6)
+    parser = RequestParser(limits, memo=Memo())
+    for number in range(6):  # so that their names are known
+        assert parser.whole(like(b"Host: a", b"X: y", number=number))
+    for number in (1, 2):
+        assert parser.whole(request([b"Host: b", b"X: y", b"E: e", b"N: %d" % number]))
+    wire = like(b"Host: b", b"X: y", b"E: e", number=7)
+    plain = heard(RequestParser(limits).feed, [wire])
+    assert plain[1] is not None
+    assert heard(quick(parser), [wire]) == plain
+
+
 def test_bytes_before_and_after_the_prefix_are_counted():
     for size in range(60, 100):
         limits = Limits(fields_bytes=80, request_line_bytes=80)

@@ -245,17 +245,23 @@ def test_continue_when_it_is_wanted(uploads, in_loop):
 
 
 def test_a_pause_does_not_count_as_time(serve, in_loop):
-    limits = Limits(body_seconds=0.001, body_grace_seconds=0.001)
-    uploads = Uploads(serve, limits=limits)
+    uploads = Uploads(serve, limits=Limits(body_bytes_per_second=1000))
     with RawClient(uploads.address) as client:
         client.send(put("/", "X-Pause: y", "Content-Length: 3"))
         receiver = uploads.next()
 
-        def late():
-            for conn in uploads.server.epoll.connections:
-                conn.data.check(conn, uploads.server.epoll.loop.now + 1000)
+        def check(seconds):
+            [conn] = uploads.server.epoll.connections
+            conn.data.check(conn, uploads.server.epoll.loop.now + seconds)
 
-        in_loop(uploads.server, late)
-        client.send(b"abc")
+        def began_long_ago():
+            [conn] = uploads.server.epoll.connections
+            conn.data.upload.began -= 1000
+            conn.data.upload._held_since -= 1000
+
+        in_loop(uploads.server, lambda: check(1000))
+        in_loop(uploads.server, began_long_ago)
         receiver.resume()
+        in_loop(uploads.server, lambda: check(1))
+        client.send(b"abc")
         assert client.response().body == b"3"

@@ -45,6 +45,11 @@ def test_conditions(get):
 
 
 @pytest.mark.parametrize("path", ["/page.html", "/large.bin"])
+def test_last_answer_of_a_connection(get, path):
+    assert get(path, connection="close").headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", ["/page.html", "/large.bin"])
 def test_ranges(get, path):
     whole = get(path).body
     part = get(path, range="bytes=10-19")
