@@ -1,5 +1,6 @@
 """Ends and reloads that meet something else: real processes, real signals."""
 
+import contextlib
 import os
 import re
 import signal
@@ -17,6 +18,11 @@ FIFO = """
 def slow(request):
     with open("fifo") as fifo:  # until the test writes
         request.response(fifo.read())
+
+@server.get("/slowly")
+@server.blocking
+def slowly(request):
+    slow(request)
 
 @server.get("/spin")
 def spin(request):
@@ -106,6 +112,40 @@ def test_the_end_of_a_server_whose_old_program_still_answers(serve, fifo):
         with watching(after) as ended:
             program.kill(signal.SIGTERM)
             ended()
+        let_go()
+        assert client.response().body == b"late"
+    assert program.wait() == 0
+
+
+def test_who_waits_to_be_accepted_is_answered(serve, fifo):
+    program = serve("listen='shared'", FIFO)
+    with program.client() as client, contextlib.ExitStack() as stack:
+        pid = program.pid_of(client)
+        (idle,) = program.children() - {pid}
+        client.send(request("/slow"))
+        let_go = fifo()
+        with watching(idle) as ended:
+            program.kill(signal.SIGTERM)
+            ended()  # so the other one has been told, too
+        late = stack.enter_context(program.client())
+        late.send(request("/pid"))
+        let_go()
+        assert client.response().body == b"late"
+        assert int(late.response().body) == pid
+    assert program.wait() == 0
+
+
+def test_a_signal_that_comes_again_to_a_worker_changes_nothing(serve, fifo):
+    program = serve("", FIFO)
+    with program.client() as client:
+        pid = program.pid_of(client)
+        (idle,) = program.children() - {pid}
+        client.send(request("/slowly"))
+        let_go = fifo()
+        with watching(idle) as ended:
+            program.kill(signal.SIGTERM)
+            ended()
+        os.kill(pid, signal.SIGTERM)  # as it comes to each process of a group
         let_go()
         assert client.response().body == b"late"
     assert program.wait() == 0
