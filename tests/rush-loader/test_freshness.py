@@ -213,6 +213,20 @@ def test_symbolic_link_to_a_link_that_is_swapped(cache, write, tmp_path, eventua
     eventually(lambda: cache.get(path) is None)
 
 
+def test_symbolic_link_swapped_while_a_file_is_written(cache, write, tmp_path, eventually, patient):
+    """Nobody writes the other file: it is not waited for."""
+    for release in ("1", "2"):
+        write(f"release-{release}/index.html", release)
+    os.symlink("release-1", tmp_path / "current")
+    path = str(tmp_path / "current/index.html")
+    cache.add(path)
+    with open(path, "w") as file:
+        file.write("half")
+        file.flush()
+        swap(tmp_path / "current", "release-2")
+        eventually(lambda: cache[path].content == b"2")
+
+
 def test_two_names_of_one_directory(cache, write, tmp_path, eventually):
     path = write("real/page.html", "one")
     os.symlink("real", tmp_path / "alias")
