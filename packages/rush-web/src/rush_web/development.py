@@ -138,6 +138,8 @@ class DevelopmentManager(HandlersManager):
     def _find_named(self, request: Request) -> Handler:
         redirect = None if self._hooks else self._redirects.get(request.path)
         handler = redirect or self._unnamed(request) or self._find(request)
+        if handler is self._not_found:
+            return handler  # no more than an error handler has it
         assert isinstance(request, _Fresh)
         request.handled_by = named(handler)
         request.source = self._short_name(handler)

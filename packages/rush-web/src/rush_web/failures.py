@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, cast
 
-from rush_http import REASONS, HttpError, negotiation
+from rush_http import REASONS, TEXT, HttpError, NotFound, date_line, negotiation, render_head
 
 from .names import named
 from .values import answer_with
 
 if TYPE_CHECKING:
-    from rush_http import HeaderLines
+    from rush_http import Exchange, HeaderLines
 
     from .answering import Answering
     from .request import Request
@@ -27,6 +27,8 @@ ErrorKind = str | int | type[Exception]
 
 # They stand for (nearly) all, so whatever else was registered is meant more closely.
 _CATCH_ALL = (HttpError, Exception)
+# So many classes and statuses are remembered, with what they are answered by.
+_MOST_KINDS = 256
 
 
 class Failures:
@@ -47,67 +49,86 @@ class Failures:
         for kind in handlers:
             check_error_kind(kind)
         self._handlers = dict(handlers)
-        self.built_in: Handler = answer_status
+        self._kind: Callable[[type[Exception], int], ErrorKind | None]
+        self._kind = lru_cache(_MOST_KINDS)(self._find_kind)  # type: ignore[assignment]
+        self.built_in: Handler = answer_ready
         """What answers where no handler does."""
         self.on_bug: Callable[[], object] | None = None
         """Called for each exception that is a bug."""
 
     def find(self, error: Exception) -> "tuple[ErrorKind | None, Handler]":
         """What answers `error`, and what it was registered for: ``None`` if it is our own."""
-        status = status_of(error)
+        kind = self._kind(type(error), status_of(error))
+        return kind, self.built_in if kind is None else self._handlers[kind]
+
+    def _find_kind(self, error: type[Exception], status: int) -> ErrorKind | None:
         name = NOT_FOUND if status == 404 else INTERNAL_ERROR if status >= 500 else ""
-        classes = [kind for kind in type(error).__mro__ if kind not in _CATCH_ALL]
+        classes = [kind for kind in error.__mro__ if kind not in _CATCH_ALL]
         for kind in (*classes, status, name, *_CATCH_ALL):
-            if kind in self._handlers and (kind is not HttpError or isinstance(error, HttpError)):
-                return kind, self._handlers[kind]
-        return None, self.built_in
+            if kind in self._handlers and (kind is not HttpError or issubclass(error, HttpError)):
+                return kind
+        return None
+
+    def not_found(self, request: "Request") -> None:
+        """Answer a request that nothing is there for: a handler.
+
+        As `answer` does for `NotFound`, which is made if somebody may want to see it.
+        """
+        is_seen = request.after or self.built_in is not answer_ready
+        if is_seen or self._kind(NotFound, NotFound.status) is not None:
+            self.answer(request, NotFound(f"nothing answers {request!r}"))
+            return
+        request.code = NotFound.status
+        request.pending = None  # as for each error
+        answer_ready(request)
 
     def answer(self, request: "Answering", error: Exception) -> None:
         """Answer for a handler that raised; the traceback goes to the log if it is a bug.
 
         An exception for whose class there is a handler is no bug.
         """
-        what = repr(request)  # now: a log that is written later would name another request
         request.drop_body(error)
+        # In the log the text of the request, not itself: written later it would name another.
         if request.answered:  # the first answer stands; it is too late for another
-            _log.error("%s failed after its answer: %s", what, error, exc_info=error)
+            _log.error("%s failed after its answer: %s", repr(request), error, exc_info=error)
             request.abandon()
             return
         kind, handler = self.find(error)
         status = status_of(error)
         if isinstance(error, HttpError) and status < 500:
             if status != 404:
-                _log.info("%s refused: %s", what, error)
+                _log.info("%s refused: %s", repr(request), error)
         elif isinstance(error, FileNotFoundError):
-            _log.info("%s is not found: %s", what, error)  # perhaps not the client's fault
+            _log.info("%s is not found: %s", repr(request), error)  # perhaps not the client's fault
         elif isinstance(kind, type) and kind not in _CATCH_ALL:
-            _log.info("%s ended with %r, for %s", what, error, named(handler))
+            _log.info("%s ended with %r, for %s", repr(request), error, named(handler))
         else:
-            _log.error("%s failed: %s", what, error, exc_info=error)
+            _log.error("%s failed: %s", repr(request), error, exc_info=error)
             self.bug()
         request.error = error
         request.code = status
         request.pending = list(error.headers) if isinstance(error, HttpError) else []
-        self._call(handler, shown(kind), request, what)
+        self._call(handler, kind, request)
 
     def bug(self) -> None:
         """Tell of one, whoever has answered for it."""
         if self.on_bug is not None:
             self.on_bug()
 
-    def _call(self, handler: "Handler", name: str, request: "Answering", what: str) -> None:
+    def _call(self, handler: "Handler", kind: ErrorKind | None, request: "Answering") -> None:
         try:
             value = handler(cast("Request", request))  # but for what `Answering` has not
             if value is not None:
                 answer_with(request, value, handler)
             problem = "returned without an answer"
         except Exception:
-            _log.exception("the %s handler failed for %s", name, what)
+            _log.exception("the %s handler failed for %s", shown(kind), repr(request))
             problem = "failed"
         finally:
             request.error = None
         if not (request.answered or request.comes_later(handler)):
-            _log.error("the %s handler %s: %s is answered with a plain 500", name, problem, what)
+            words = "the %s handler %s: %s is answered with a plain 500"
+            _log.error(words, shown(kind), problem, repr(request))
             request.code, request.after, request.pending = 500, (), None
             answer_status(request)
 
@@ -143,16 +164,53 @@ def answer_status(request: "Answering") -> None:
 
     A page for who likes ``text/html`` best, a line of plain text for all others.
     """
-    accept = request.headers.get("accept")
-    if accept is None or "text/html" not in accept or negotiation.best_type(accept, _KINDS) != HTML:
-        request.response(f"{request.code} {REASONS.get(request.code, 'Error')}\n")
+    if not _likes_pages(request):
+        request.response(_line(request.code))
         return
     text, headers = _page(request.code)
     request.response(text, headers=headers, content_type=HTML)
 
 
+def answer_ready(request: "Answering") -> None:
+    """As `answer_status`, of what was rendered before, if no other headers go with it.
+
+    A 404 takes a third of the instructions so (tests/bench/instructions.py).
+    """
+    if request.pending or request.after:
+        answer_status(request)
+        return
+    head, body = _rendered(request.code, _likes_pages(request))
+    if request.method == "HEAD":
+        body = b""
+    exchange: Exchange = cast("Request", request).conn.data
+    line = exchange.connection_line
+    request.raw_response(b"".join((head, date_line(), line, b"\r\n", body)))
+
+
+def _likes_pages(request: "Answering") -> bool:
+    accept = request.headers.get("accept")
+    return (
+        accept is not None
+        and "text/html" in accept
+        and negotiation.best_type(accept, _KINDS) == HTML
+    )
+
+
 HTML = "text/html; charset=utf-8"
 _KINDS = ("text/plain", HTML)
+
+
+def _line(status: int) -> str:
+    return f"{status} {REASONS.get(status, 'Error')}\n"
+
+
+@cache
+def _rendered(status: int, is_page: bool) -> tuple[bytes, bytes]:
+    """Head and body of the answer with a status, but for what is new each time."""
+    text, headers = _page(status) if is_page else (_line(status), ())
+    body = text.encode()
+    kind = ("Content-Type", HTML if is_page else TEXT)
+    return render_head(status, (kind, *headers, ("Content-Length", str(len(body))))), body
 
 
 @cache

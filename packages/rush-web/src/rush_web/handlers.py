@@ -8,7 +8,6 @@ from rush_http import (
     Exchange,
     Headers,
     HttpServer,
-    NotFound,
     OnMessageComplete,
     Protocol,
 )
@@ -96,6 +95,7 @@ class HandlersManager:
         if files is not None:
             check_prefix(files)
         self._failures = Failures(err_handlers)
+        self._not_found: Handler = self._failures.not_found
         self._box: BlackBox | None = None
         self._http_server = http_server
         self._other_slash = trailing_slash == "redirect"
@@ -289,7 +289,7 @@ class HandlersManager:
             return ask
         if allowed and method not in allowed:  # else a filter said no
             raise MethodNotAllowed(f"{request!r} is not for {method}", allow=_listed(allowed))
-        raise NotFound(f"nothing answers {request!r}")
+        return self._not_found
 
     def _asks(self, path: str) -> Handler | None:
         """The application, if it is asked at once about a path that is not plain."""

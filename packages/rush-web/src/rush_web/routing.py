@@ -39,6 +39,9 @@ _PARAMETER = re.compile(r"<(?:([A-Za-z_][A-Za-z0-9_]*):)?([A-Za-z_][A-Za-z0-9_]*
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")
 
 
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
 class MethodNotAllowed(HttpError):
     """The path is there, and not for this method (RFC 9110, 15.5.6).
 
@@ -264,6 +267,8 @@ class Router:
         """
         if path == ANY_PATH:
             endpoints = [*self._literal.values(), *_endpoints(self._tree)]
+        elif not self._may_have(path):
+            return _NOTHING  # as of most that scanners ask for
         else:
             endpoints = [one for one, _ in self.candidates(path) if one is not self._any]
         if endpoints and self._any is not None:
@@ -272,10 +277,12 @@ class Router:
 
     def may_match(self, path: str) -> bool:
         """Whether there is a route for `path`, or may be: own converters are not asked."""
-        return (
-            path in self._literal
-            or self._any is not None
-            or (path.startswith("/") and _may_match(self._tree, path.split("/"), 1))
+        return self._any is not None or self._may_have(path)
+
+    def _may_have(self, path: str) -> bool:
+        """The same without the routes for any path."""
+        return path in self._literal or (
+            path.startswith("/") and _may_match(self._tree, path.split("/"), 1)
         )
 
     def ordered(self) -> Iterator[Endpoint]:
