@@ -279,6 +279,8 @@ SAID = [
     (lambda start: start("20 OK", PLAIN), 500),
     (lambda start: start("2000 OK", PLAIN), 500),
     (lambda start: start("200\r\nX: y", PLAIN), 500),
+    (lambda start: start("200 OK\r\nX: y", PLAIN), 500),
+    (lambda start: start("200 OK\n", PLAIN), 500),
     (lambda start: start("099 Less", PLAIN), 500),
     (lambda start: start("100 Continue", PLAIN), 500),
     (lambda start: start("101 Switching Protocols", PLAIN), 500),

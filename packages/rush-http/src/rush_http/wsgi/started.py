@@ -30,7 +30,11 @@ class Started:
 
     def __init__(self, status: str, headers: Sequence[tuple[str, str]]) -> None:
         code = status[:3]
-        if not (code.isascii() and code.isdigit()) or status[3:4] not in ("", " "):
+        if (
+            not (code.isascii() and code.isdigit())
+            or status[3:4] not in ("", " ")
+            or not status.isprintable()
+        ):
             raise ValueError(f"a status is text such as '200 OK', not {status!r:.80}")
         self.status = int(code)
         self.headers: HeaderList = []
