@@ -96,6 +96,12 @@ def test_bad_redirects(app, path, location, code, words):
         app.start()
 
 
+@pytest.mark.parametrize(("path", "location"), [(5, "/"), ("/a", 5), ("/a", None)])
+def test_redirects_are_text(path, location):
+    with pytest.raises(TypeError, match=f"from text to text, not {path!r} to {location!r}"):
+        WebServer().add_redirect(path, location)
+
+
 # Files
 
 

@@ -361,6 +361,8 @@ BAD = [
     ("/a", [""], ValueError, "not upper case"),
     ("/a", ["GET", "P\nST"], ValueError, "not upper case"),
     ("/a", "GET", TypeError, "a set of names, such as {'GET'}, not 'GET'"),
+    ("/a", None, TypeError, "a set of names, such as {'GET'}, not None"),
+    ("/a", {1}, TypeError, "names, such as 'GET', not [1]"),
 ]
 
 
@@ -368,6 +370,17 @@ BAD = [
 def test_bad_routes(path, methods, kind, words):
     with pytest.raises(kind, match=re.escape(words)):
         WebServer().route(path, methods)(named("x"))
+
+
+@pytest.mark.parametrize("limit", ["9", 1.5])
+def test_a_body_limit_is_a_number_of_bytes(limit):
+    with pytest.raises(TypeError, match=f"body_limit of '/a' is in bytes, not {limit!r}"):
+        WebServer().post("/a", body_limit=limit)(named("x"))
+
+
+def test_a_prefix_is_text():
+    with pytest.raises(TypeError, match="a prefix is text such as '/api', not 5"):
+        WebServer().group(5)
 
 
 def test_what_cannot_be_called():

@@ -20,10 +20,12 @@ class Group:
     """Handlers whose paths begin with `prefix`; made by `WebServer.group` and `Group.group`.
 
     Groups of one server share its routes, in the order they are added.
-    Raises `ValueError` for a prefix that is none.
+    Raises `ValueError` for a prefix that is none, `TypeError` for one that is no text.
     """
 
     def __init__(self, prefix: str = "", *, within: "Group | None" = None) -> None:
+        if not isinstance(prefix, str):
+            raise TypeError(f"a prefix is text such as '/api', not {prefix!r:.80}")
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ValueError(f"a prefix is such as '/api', without a slash at its end: {prefix!r}")
         self.prefix: str = prefix if within is None else within.prefix + prefix
@@ -76,8 +78,11 @@ class Group:
         `stream`, perhaps once more when the body is there.
         Raises `ValueError` or `TypeError` for a route that could never match.
         """
-        if isinstance(methods, str):
-            raise TypeError(f"methods is a set of names, such as {{'GET'}}, not {methods!r}")
+        if isinstance(methods, str) or not isinstance(methods, Iterable):
+            raise TypeError(f"methods is a set of names, such as {{'GET'}}, not {methods!r:.80}")
+        names = list(methods)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"methods are names, such as 'GET', not {names!r:.80}")
         if any_path == (path is not None):
             raise ValueError(
                 f"a route's path begins with '/', or it has any_path=True instead: {path!r:.80}"
@@ -85,14 +90,14 @@ class Group:
         if any_path and self.prefix:
             raise ValueError(f"any_path is of the server: use '/<path:rest>' below {self.prefix!r}")
         full = ANY_PATH if path is None else self._path(path)
-        names = frozenset(method.upper() for method in methods)
+        upper = frozenset(name.upper() for name in names)
 
         def register(handler: _H) -> _H:
             self.routes.append(
                 Route(
                     full,
                     handler,
-                    names,
+                    upper,
                     filter,
                     self.converters,
                     self.hooks,
@@ -216,7 +221,8 @@ class Group:
         request is dropped, since the answer is rendered ahead; with `keep_query` it is put after
         that of `location`.
         Raises `ValueError` for a path with parameters, a status that is no redirect, `code` and
-        `permanent` that contradict each other, and text that no header may hold.
+        `permanent` that contradict each other, and text that no header may hold; `TypeError` for
+        what is no text.
         """
         status = redirect_status(code, permanent)
         full = self._path(path)

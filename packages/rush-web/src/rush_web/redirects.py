@@ -29,7 +29,9 @@ def redirect_status(code: int | None, permanent: bool | None) -> int:
 
 
 def redirect_head(path: str, location: str, code: int) -> bytes:
-    """Render the head of a redirect; raise `ValueError` if it could never work."""
+    """Render the head of a redirect; raise `ValueError` or `TypeError` if it never works."""
+    if not isinstance(path, str) or not isinstance(location, str):
+        raise TypeError(f"a redirect is from text to text, not {path!r:.80} to {location!r:.80}")
     if not path.startswith("/"):
         raise ValueError(f"a redirect's path begins with '/': {path!r:.80}")
     if "<" in path or ">" in path:

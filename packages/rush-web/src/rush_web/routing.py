@@ -103,6 +103,8 @@ class Route:
             raise TypeError(f"filter of {self.path!r} is not callable: {self.filter!r:.80}")
         if not self.methods:
             raise ValueError(f"route {self.path!r} has no methods")
+        if not isinstance(self.body_limit, int | None):
+            raise TypeError(f"body_limit of {self.path!r} is in bytes, not {self.body_limit!r:.80}")
         if not (self.body_limit is None or self.body_limit > 0):
             raise ValueError(f"body_limit of {self.path!r} is not above 0: {self.body_limit!r}")
         for method in self.methods:
