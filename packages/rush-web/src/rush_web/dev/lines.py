@@ -104,7 +104,7 @@ class RequestLines:
 
 
 _FILE, _FROM_MEMORY, _FROM_DISK = "file", "from memory", "from disk"
-_OURS: Final = {"answer": _FILE, "ask": "application", "to other slash": "redirect"}
+_OURS: Final = {"static file": _FILE, "ask": "application", "to other slash": "redirect"}
 _BY_STATUS: Final = {
     ("", b"404"): "no route",
     ("", b"405"): "for other methods",
