@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from programs import children_of, eventually, watching
+from programs import children_of, end_idle, eventually, watching
 from rawclient import request
 
 pytestmark = pytest.mark.once
@@ -120,13 +120,7 @@ def test_the_end_of_a_server_whose_old_program_still_answers(serve, fifo):
 def test_who_waits_to_be_accepted_is_answered(serve, fifo):
     program = serve("listen='shared'", FIFO)
     with program.client() as client, contextlib.ExitStack() as stack:
-        pid = program.pid_of(client)
-        (idle,) = program.children() - {pid}
-        client.send(request("/slow"))
-        let_go = fifo()
-        with watching(idle) as ended:
-            program.kill(signal.SIGTERM)
-            ended()  # so the other one has been told, too
+        pid, let_go = end_idle(program, client, "/slow", fifo)
         late = stack.enter_context(program.client())
         late.send(request("/pid"))
         let_go()
@@ -138,13 +132,7 @@ def test_who_waits_to_be_accepted_is_answered(serve, fifo):
 def test_a_signal_that_comes_again_to_a_worker_changes_nothing(serve, fifo):
     program = serve("", FIFO)
     with program.client() as client:
-        pid = program.pid_of(client)
-        (idle,) = program.children() - {pid}
-        client.send(request("/slowly"))
-        let_go = fifo()
-        with watching(idle) as ended:
-            program.kill(signal.SIGTERM)
-            ended()
+        pid, let_go = end_idle(program, client, "/slowly", fifo)
         os.kill(pid, signal.SIGTERM)  # as it comes to each process of a group
         let_go()
         assert client.response().body == b"late"

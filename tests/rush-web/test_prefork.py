@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from programs import Program, eventually, watching
+from programs import Program, end_idle, eventually, watching
 from rawclient import request
 
 FIFO = """
@@ -99,13 +99,8 @@ def test_it_ends_at_once_with_idle_connections(serve, signum, group):
 def test_sigterm_lets_an_answer_in_flight_be_given(serve, fifo, group):
     program = serve("", FIFO)
     with program.client() as client:
-        pid = program.pid_of(client)
-        (idle,) = program.children() - {pid}
-        client.send(request("/slow"))
-        let_go = fifo()
-        with watching(idle) as ended:
-            (program.kill_group if group else program.kill)(signal.SIGTERM)
-            ended()  # so all have been told
+        kill = program.kill_group if group else program.kill
+        _, let_go = end_idle(program, client, "/slow", fifo, kill)
         let_go()
         assert client.response().body == b"late"
         assert client.rest() == b""

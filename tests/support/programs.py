@@ -201,3 +201,19 @@ def watching(*pids):
                 assert ended, f"{pid} still lives after {seconds} s"
 
         yield wait
+
+
+def end_idle(program, client, path, fifo, kill=None):
+    """Keep a worker busy with `path`, and end the program by SIGTERM until the other is gone.
+
+    So all have been told.  Returns the pid of the busy one, and what lets it go on; `kill` sends
+    the signal, if that is not to the parent alone.
+    """
+    pid = program.pid_of(client)
+    (idle,) = program.children() - {pid}
+    client.send(request(path))
+    let_go = fifo()
+    with watching(idle) as ended:
+        (kill or program.kill)(signal.SIGTERM)
+        ended()
+    return pid, let_go
