@@ -227,6 +227,23 @@ def test_symbolic_link_swapped_while_a_file_is_written(cache, write, tmp_path, e
         eventually(lambda: cache[path].content == b"2")
 
 
+def test_another_link_to_a_file_that_is_being_written(cache, write, tmp_path, eventually):
+    """It is looked at, as the link is new, and still waited for, as the file is the same."""
+    path = write("release/index.html", "old")
+    os.symlink("release", tmp_path / "current")
+    linked = str(tmp_path / "current/index.html")
+    cache.add(linked)
+    with open(path, "w") as file:
+        began = time.monotonic()
+        file.write("half")
+        file.flush()
+        swap(tmp_path / "current", "./release")
+        eventually(lambda: cache[linked].content == b"half")
+        assert time.monotonic() - began >= 0.09
+        file.write(", and whole")
+    eventually(lambda: cache[linked].content == b"half, and whole")
+
+
 def test_two_names_of_one_directory(cache, write, tmp_path, eventually):
     path = write("real/page.html", "one")
     os.symlink("real", tmp_path / "alias")
