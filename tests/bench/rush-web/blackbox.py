@@ -23,7 +23,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from bench_request import BROWSER, PARAM, PLAIN, QUERY, ROUTES, Wire
 
-from rush_http import CountedServer, HttpServer, ObservedServer
+from rush_http import CountedServer, Exchange, HttpServer, ObservedServer
 from rush_loader import Loader
 from rush_web import HandlersManager
 from rush_web.access_log import AccessLog
@@ -51,7 +51,7 @@ class Case:
         server._connected(self.wire)
 
     def round(self, requests: list[bytes]) -> float:
-        receive, wire, run_soon = self.server._receive, self.wire, self.server.epoll.loop.run_soon
+        receive, wire, run_soon = Exchange.receive, self.wire, self.server.epoll.loop.run_soon
         began = time.process_time()
         for start in range(0, len(requests), TURN):
             for data in requests[start : start + TURN]:
