@@ -71,15 +71,18 @@ function listen() {
   events.onerror = () => show("off", "connecting …"); // it tries again by itself
 }
 
-/* Without a stream: each question is answered when somebody has said something. */
+/* Without a stream: each question is answered when somebody has said something.  In silence it is
+   asked anew before a proxy gives up, which is after a minute as a rule. */
 async function ask() {
   for (;;) {
     try {
-      const answer = await fetch(`/next?after=${lastId}`);
+      const patience = AbortSignal.timeout(25_000);
+      const answer = await fetch(`/next?after=${lastId}`, { signal: patience });
       if (!answer.ok) throw new Error(answer.statusText);
       (await answer.json()).forEach(add);
       show("on", "connected");
-    } catch {
+    } catch (error) {
+      if (error.name === "TimeoutError") continue;
       show("off", "connecting …");
       await new Promise((done) => setTimeout(done, 1000));
     }
