@@ -30,6 +30,16 @@ def bug(request):
 
 def charge(what, account):
     raise ValueError(f"no {what}")
+
+
+@server.get("/events")
+def events(request):
+    last = int(request.headers.get("Last-Event-ID", "0"))
+    if last == 3:
+        return b"", 204
+    stream = request.events(retry=10)
+    stream.send(f"after {last}", id=str(last + 1))
+    stream.close()
 """
 
 
@@ -163,6 +173,17 @@ def test_a_listing_is_sorted_by_mouse_and_keyboard(page):
     page.press("\ue015")
     assert page.run("document.activeElement.textContent").strip() == "a.txt"
     assert page.run("window.kept") == "kept"
+
+
+def test_a_stream_that_ends_is_gone_on_with_until_204(page):
+    """The browser asks again, with the last id that it has had."""
+    page.open("/")
+    page.run(
+        "(window.heard = [], window.source = new EventSource('/events'),"
+        " source.onmessage = (event) => heard.push(event.data), null)"
+    )
+    page.until("source.readyState === EventSource.CLOSED")
+    assert page.run("heard") == ["after 0", "after 1", "after 2"]
 
 
 def test_the_page_comes_back_after_the_server(page, server, folder, launch):
