@@ -238,6 +238,53 @@ def test_a_small_file_goes_out_at_once(server, run, attach, after_turns, tmp_pat
     run(server)
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_large_file_leaves_in_full_segments(make_server, tmp_path, file, kind):
+    server = make_server(str(tmp_path / "socket") if kind == "unix" else ("127.0.0.1", 0))
+    corked = []
+
+    def look(conn):
+        if kind == "tcp":
+            corked.append(conn.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK))
+
+    def receive(conn):
+        if conn.recv(100):
+            conn.sendfile(file)
+            look(conn)
+
+    def drained(conn):
+        look(conn)
+        conn.write(b"next")  # at once, though it is less than a segment
+
+    server.add_handler(receive, RECEIVE)
+    server.add_handler(drained, RESPONSE)
+    server.start(threaded=True)
+    with clients.connect(server.address) as peer:
+        peer.sendall(b"?")
+        assert clients.read_exactly(peer, LARGE + 4) == DATA + b"next"
+    server.close()
+    assert corked == ([1, 0] if kind == "tcp" else [])
+
+
+def test_a_connection_that_is_taken_away_is_as_it_was(make_server, run, file):
+    server = make_server()
+    found = []
+
+    def receive(conn):
+        conn.recv(100)
+        conn.sendfile(file)
+        assert conn.queued
+        with socket.socket(fileno=conn.detach()) as sock:
+            found.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK))
+        server.stop()
+
+    server.add_handler(receive, RECEIVE)
+    with clients.connect(server.address) as peer:
+        peer.sendall(b"?")
+        run(server)
+    assert found == [0]
+
+
 @pytest.mark.parametrize(("offset", "count"), [(0, 0), (LARGE, None), (LARGE + 5, None)])
 @both
 def test_nothing_of_a_file(server, attach, file, offset, count):

@@ -208,6 +208,8 @@ class Connection(Limited):
         What waits to be sent is dropped; ``DISCONNECT`` fires.
         """
         fd = self.fileno()
+        if self._out is not None:
+            self._out.uncork(self)
         self._leave(Reason.OWN_CLOSE)
         super().detach()
         return fd

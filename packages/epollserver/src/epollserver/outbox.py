@@ -81,10 +81,11 @@ class Outbox:
     have one.
     """
 
-    __slots__ = ("_parts", "in_files", "queued", "sent")
+    __slots__ = ("_corked", "_parts", "in_files", "queued", "sent")
 
     def __init__(self) -> None:
         self._parts: deque[bytes | memoryview | FilePart] = deque()
+        self._corked = False
         self.queued = 0
         """How many bytes wait."""
         self.in_files = 0
@@ -123,6 +124,8 @@ class Outbox:
             part = parts[0]
             if isinstance(part, FilePart):
                 count = min(part.count, TURN_BYTES)
+                if part.count > count and not self._corked:
+                    self._cork(sock, True)
                 sent = os.sendfile(sock.fileno(), part.file.fileno(), part.offset, count)
                 part.advance(sent)
                 self.in_files -= sent
@@ -137,6 +140,23 @@ class Outbox:
             self.queued -= sent
             self.sent += sent
             budget -= sent
+        if not parts:
+            self.uncork(sock)
+
+    def uncork(self, sock: socket.socket) -> None:
+        """Let the rest leave at once, be it less than a segment."""
+        if self._corked:
+            self._cork(sock, False)
+
+    def _cork(self, sock: socket.socket, corked: bool) -> None:
+        """Let only full segments leave, or all again (tcp(7), TCP_CORK).
+
+        100 MiB by sendfile cost a sixth to a third less CPU time so
+        (tests/bench/epollserver/large_file.py).
+        """
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
+            self._corked = corked
 
     def close(self) -> None:
         """Drop what waits, and close its files."""
